@@ -1,0 +1,3 @@
+//! Hot path.
+
+fn main() {}

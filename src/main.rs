@@ -1,0 +1,3 @@
+//! The server and operator binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The rack: HTTP, sockets, TLS.
