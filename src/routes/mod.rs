@@ -8,6 +8,7 @@
 //! request is copied that the row does not list.
 
 mod contract;
+pub mod emit;
 mod escape;
 mod find;
 mod headers;

@@ -27,20 +27,29 @@ pub(super) enum Syntax {
     Server,
 }
 
+/// The syntax of every parameter of the tables.
+pub(super) const SYNTAX: &[(&str, Syntax)] = &[
+    ("app", Syntax::App),
+    ("build", Syntax::Id),
+    ("release", Syntax::Id),
+    ("service", Syntax::Name),
+    ("process", Syntax::Name),
+    ("config", Syntax::Name),
+    ("resource", Syntax::Name),
+    ("instance", Syntax::Name),
+    ("organization", Syntax::Name),
+    ("rack", Syntax::Name),
+    ("certificate", Syntax::Certificate),
+    ("host", Syntax::Host),
+    ("port", Syntax::Port),
+    ("key", Syntax::Key),
+    ("server", Syntax::Server),
+];
+
 impl Syntax {
     /// The syntax of the parameter with this name, if it is known.
     pub(super) fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "app" => Self::App,
-            "build" | "release" => Self::Id,
-            "service" | "process" | "config" | "resource" | "instance" | "organization" | "rack" => Self::Name,
-            "certificate" => Self::Certificate,
-            "host" => Self::Host,
-            "port" => Self::Port,
-            "key" => Self::Key,
-            "server" => Self::Server,
-            _ => return None,
-        })
+        SYNTAX.iter().find(|(known, _)| *known == name).map(|(_, syntax)| *syntax)
     }
 
     /// For people: what is accepted.
