@@ -35,7 +35,8 @@ fn libraries() -> Vec<Library> {
         let name = entry.file_name();
         name.to_str().is_some_and(|name| name.starts_with("librack_gateway-") && name.ends_with(".rlib"))
     });
-    let mut dated: Vec<_> = rlibs.map(|e| (e.metadata().and_then(|m| m.modified()).expect("a date"), e.path())).collect();
+    let mut dated: Vec<_> =
+        rlibs.map(|e| (e.metadata().and_then(|m| m.modified()).expect("a date"), e.path())).collect();
     dated.sort();
     dated.into_iter().rev().map(|(_, rlib)| Library { rlib, deps: deps.clone() }).collect()
 }

@@ -26,7 +26,10 @@ fn image_problems(text: &str, toolchain: &str) -> Vec<String> {
     let user = one(runtime, "USER");
     let uid = user.split(':').next().and_then(|uid| uid.parse::<u32>().ok());
     let checks = [
-        (build.iter().any(|(n, r)| n == "FROM" && r.contains(&format!("rust:{toolchain}"))), "builder is not our toolchain"),
+        (
+            build.iter().any(|(n, r)| n == "FROM" && r.contains(&format!("rust:{toolchain}"))),
+            "builder is not our toolchain",
+        ),
         (!compile.is_empty(), "nothing is compiled"),
         (compile.iter().all(|run| run.contains("--locked")), "the build is not --locked"),
         (compile.iter().all(|run| run.contains("--no-default-features")), "the image contains the development rack"),
@@ -34,7 +37,10 @@ fn image_problems(text: &str, toolchain: &str) -> Vec<String> {
         (!all.iter().any(|(n, r)| n == "FROM" && r.contains(":latest")), "a base image floats"),
         (!all.iter().any(|(n, _)| n == "ADD"), "ADD fetches; use COPY"),
         (uid.is_some_and(|uid| uid > 0), "the image does not run as a numeric, unprivileged user"),
-        (one(runtime, "HEALTHCHECK").contains("\"rack-gateway-api\", \"health\""), "no HEALTHCHECK by the binary itself"),
+        (
+            one(runtime, "HEALTHCHECK").contains("\"rack-gateway-api\", \"health\""),
+            "no HEALTHCHECK by the binary itself",
+        ),
         (one(runtime, "EXPOSE") == "8447", "EXPOSE is not 8447"),
         (one(runtime, "VOLUME").contains("/data"), "/data is not a volume: a read-only root could not write"),
         (one(runtime, "ENTRYPOINT").starts_with('['), "ENTRYPOINT is a shell: signals would not arrive"),
@@ -106,7 +112,8 @@ fn flat(text: &str) -> Vec<(String, String)> {
         if let Some(item) = line.strip_prefix("- ") {
             found.push((above, item.trim().to_owned()));
         } else {
-            let (key, value) = line.split_once(':').unwrap_or_else(|| panic!("convox.yml: {line:?} is no YAML of ours"));
+            let (key, value) =
+                line.split_once(':').unwrap_or_else(|| panic!("convox.yml: {line:?} is no YAML of ours"));
             if value.trim().is_empty() {
                 stack.push((depth, key.to_owned()));
             } else {
@@ -129,8 +136,10 @@ fn convox_yml_matches_the_image_and_the_settings() {
     let documented = docs::documented();
     let named = [all("environment"), all("services.gateway.environment")].concat();
     assert!(!named.is_empty(), "convox.yml: no environment");
-    let unknown = named.iter().map(|line| line.split('=').next().unwrap_or(line)).filter(|name| !documented.contains(*name));
+    let unknown =
+        named.iter().map(|line| line.split('=').next().unwrap_or(line)).filter(|name| !documented.contains(*name));
     none(&unknown.map(|name| format!("convox.yml: {name} is not a setting")).collect::<Vec<_>>());
-    let secret = named.iter().filter(|line| line.contains('=')).filter(|line| line.contains("TOKEN") || line.contains("KEY"));
+    let secret =
+        named.iter().filter(|line| line.contains('=')).filter(|line| line.contains("TOKEN") || line.contains("KEY"));
     none(&secret.map(|line| format!("convox.yml: {line}: a secret has no default")).collect::<Vec<_>>());
 }

@@ -64,9 +64,7 @@ fn links_between_documents_resolve() {
 /// Paths of the repository written as code in the documents that describe it.
 #[test]
 fn files_named_in_documents_exist() {
-    let folders = [
-        "src/", "tests/", "docs/", "benches/", "policies/", "schema/", "migrations/", ".ci/", ".github/",
-    ];
+    let folders = ["src/", "tests/", "docs/", "benches/", "policies/", "schema/", "migrations/", ".ci/", ".github/"];
     let mut problems = Vec::new();
     for path in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
         let (outside, _) = split_fences(&read(path));

@@ -55,7 +55,8 @@ fn nothing_names_a_developers_machine_or_unfinished_work() {
     for path in walk(".").into_iter().filter(|path| text.iter().any(|end| path.ends_with(end))) {
         for (at, line) in read(&path).lines().enumerate() {
             let machine = MACHINE_PATHS.iter().find(|folder| line.contains(*folder));
-            let unfinished = UNFINISHED.iter().find(|word| line.split(|c: char| !c.is_alphanumeric()).any(|w| w == **word));
+            let unfinished =
+                UNFINISHED.iter().find(|word| line.split(|c: char| !c.is_alphanumeric()).any(|w| w == **word));
             if let Some(what) = machine.or(unfinished) {
                 problems.push(format!("{path}:{}: {what}", at + 1));
             }

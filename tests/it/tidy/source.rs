@@ -5,9 +5,8 @@ use syn::visit::{self, Visit};
 use super::{none, read, walk_ext};
 
 /// Macros that end the process or write past the tracing subscriber.
-const MACROS: &[&str] = &[
-    "panic", "todo", "unimplemented", "unreachable", "println", "eprintln", "print", "eprint", "dbg",
-];
+const MACROS: &[&str] =
+    &["panic", "todo", "unimplemented", "unreachable", "println", "eprintln", "print", "eprint", "dbg"];
 
 /// Files of tests: their own files under `src/`, by name.
 pub(super) fn is_test_file(path: &str) -> bool {
