@@ -1,1 +1,4 @@
 //! Integration tests.
+
+mod compile_fail;
+mod tidy;

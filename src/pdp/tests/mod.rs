@@ -1,0 +1,3 @@
+//! Tests of the decision point.
+
+mod table;
