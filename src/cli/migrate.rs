@@ -11,6 +11,6 @@ pub(super) fn migrate(output: &mut Output<'_>) -> Done {
         let store = open_store().await?;
         Ok(store.migrate(Process.get("RGW_DATABASE_APP_ROLE").as_deref()).await?)
     })?;
-    writeln!(output.out, "the database has the schema of this version ({applied} migrations applied now)")?;
+    writeln!(output.out, "the database has the schema of this version: {}", applied.applied.join(", "))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -105,8 +105,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            let stream = if error.use_stderr() { err } else { out };
-            return if write!(stream, "{error}").is_ok() { ExitCode::from(code) } else { ExitCode::from(3) };
+            let written = if error.use_stderr() { write!(err, "{error}") } else { write!(out, "{error}") };
+            return ExitCode::from(if written.is_ok() { code } else { 3 });
         }
     };
     match run(arguments.command, &mut Output { out, err }) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Done, Output};
-use crate::routes;
+use crate::routes::emit;
 
 #[derive(Debug, Args)]
 pub(super) struct RoutesArguments {
@@ -19,11 +19,11 @@ pub(super) struct RoutesArguments {
 
 pub(super) fn routes(arguments: &RoutesArguments, output: &mut Output<'_>) -> Done {
     let text = if arguments.json {
-        routes::json()
+        emit::json()
     } else if arguments.markdown {
-        routes::markdown()
+        emit::markdown()
     } else {
-        routes::table()
+        emit::text()
     };
     output.out.write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

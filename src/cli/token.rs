@@ -1,14 +1,16 @@
 //! `token`: give tokens out and take them back, from the machine that holds the database.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use super::runtime::{block_on, open_store};
 use super::{Done, Failure, Output};
-use crate::audit::{Actor, Writer};
+use crate::audit::{Actor, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::identity::{Issuer, Token};
 use crate::store::{Store, TokenRow};
@@ -64,7 +66,7 @@ pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
             block_on(async {
                 let (store, audit) = open().await?;
                 let revoked = issuer(&store, &audit).revoke(id).await;
-                audit.shutdown().await;
+                audit.shutdown(FLUSH).await;
                 Ok(revoked?)
             })?;
             writeln!(output.out, "revoked {id}")?;
@@ -73,9 +75,12 @@ pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
     }
 }
 
+/// How long the last records may take.
+const FLUSH: Duration = Duration::from_secs(10);
+
 async fn open() -> Result<(Store, Writer), Failure> {
     let store = open_store().await?;
-    let audit = Writer::start(&store, Clock::system(), "operator", None).await?;
+    let audit = Writer::guest(store.clone(), Clock::system(), WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin())).await?;
     Ok((store, audit))
 }
 
@@ -96,7 +101,7 @@ fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
             (None, Some(expires_at), Some(roles)) => issuer.api_token(&arguments.name, roles, expires_at).await,
             (None, _, _) => return Err(Failure::new("an API token needs --role and --days")),
         };
-        audit.shutdown().await;
+        audit.shutdown(FLUSH).await;
         Ok(made?)
     })?;
     writeln!(output.err, "this token is shown once:")?;

@@ -14,7 +14,7 @@ use super::answer;
 
 /// The one rack, as a console lists it.
 #[derive(Clone, Debug)]
-pub struct Console {
+pub(super) struct Console {
     rack: ConsoleRack,
 }
 
@@ -42,7 +42,7 @@ struct Organization {
 impl Console {
     /// Lists the configured rack.
     #[must_use]
-    pub fn new(settings: &RackSettings) -> Self {
+    pub(super) fn new(settings: &RackSettings) -> Self {
         let rack = ConsoleRack {
             name: settings.name.clone(),
             organization: Organization { name: settings.organization.clone() },

@@ -73,8 +73,9 @@ pub(super) async fn ready(
 
 fn audit(gate: &Gate) -> Check {
     let status = gate.audit.status();
-    match status.problem {
-        None => Check::good(Some(format!("head {}", status.head_seq))),
-        Some(problem) => Check::bad(format!("the audit log cannot be written: {problem}")),
+    match (status.healthy, status.accepting) {
+        (true, true) => Check::good(Some(format!("last record {}", status.head))),
+        (false, _) => Check::bad("the last records could not be written; nothing passes until they can".to_owned()),
+        (true, false) => Check::bad(format!("{} outcomes wait to be written; nothing passes", status.backlog)),
     }
 }

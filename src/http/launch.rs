@@ -4,17 +4,18 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Event, EventKind, Unavailable, Writer, recover};
+use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::RackSettings;
+use crate::config::{self, RackSettings};
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
-use crate::upstream::{RackConfig, RackConfigError};
+use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 
 use super::reload::{BundleStatus, PolicySource, watch};
 use super::server::{Server, ServerError, ServerParts};
@@ -83,7 +84,6 @@ pub struct Running {
     pub policy: PolicySource,
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
-    instance: String,
     server: Server,
     watcher: tokio::task::JoinHandle<()>,
 }
@@ -94,25 +94,19 @@ impl Launch {
     /// # Errors
     /// At the first thing that is not as it must be; then nothing serves.
     pub async fn start(self) -> Result<Running, LaunchError> {
-        let pending = self.store.migration_status().await?.pending;
+        let pending = self.store.migration_status().await?.pending.len();
         if pending > 0 {
             return Err(LaunchError::Pending(pending));
         }
-        let rack_config = RackConfig::new(&self.rack)?;
+        let rack = &self.rack;
+        let rack_config =
+            RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), Limits::default())?;
         let bundle = self.policy.load().map_err(LaunchError::Policy)?;
         let digest = bundle.digest().to_owned();
         let instance = Uuid::now_v7().to_string();
-        self.store.instance_start(&instance, self.clock.now()).await?;
-        let audit = Writer::start(self.store.clone(), self.clock.clone(), &instance, self.sink);
-        let started = Event::new(EventKind::System)
-            .message("started")
-            .bundle(&digest)
-            .detail("version", env!("CARGO_PKG_VERSION"));
-        audit.append(started).await?;
-        let interrupted = recover(&self.store, &audit, &instance).await?;
-        if interrupted > 0 {
-            tracing::warn!(interrupted, "requests of an earlier run have no outcome; they are marked as unknown");
-        }
+        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack)) };
+        let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
+        audit.append(started(digest)).await?;
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
@@ -138,10 +132,31 @@ impl Launch {
             gate,
             policy: self.policy,
             bundle: status,
-            instance,
             server,
             watcher,
         })
+    }
+}
+
+/// Name of the log: one log per rack.
+#[must_use]
+pub fn origin(rack: &RackSettings) -> String {
+    format!("rack-gateway/{}", rack.full_name())
+}
+
+fn started(digest: String) -> Event {
+    Event {
+        bundle: Some(digest),
+        detail: [("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        ..Event::new(EventKind::System, "", "gateway:start")
+    }
+}
+
+fn trust(trust: &config::Trust) -> Trust {
+    match trust {
+        config::Trust::System => Trust::system(),
+        config::Trust::Ca(pem) => Trust::authority(pem.clone()),
+        config::Trust::Pinned(pins) => Trust::pinned(pins.iter().map(|pin| pin.0).collect::<Vec<_>>()),
     }
 }
 
@@ -151,17 +166,19 @@ async fn watch_policies(gate: Gate, source: PolicySource, status: BundleStatus) 
     }
 }
 
+/// How long the last records may take.
+const FLUSH: Duration = Duration::from_secs(10);
+
 impl Running {
     /// Stops accepting, lets requests finish, writes the last record, and flushes the chain.
     pub async fn stop(self) {
         self.watcher.abort();
         self.server.stop().await;
-        if let Err(error) = self.gate.audit.append(Event::new(EventKind::System).message("stopped")).await {
+        if let Err(error) = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await {
             tracing::error!(%error, "the last record could not be written");
         }
-        self.gate.audit.shutdown().await;
-        if let Err(error) = self.gate.store.instance_end(&self.instance, self.gate.clock.now()).await {
-            tracing::warn!(%error, "the end of this run could not be noted; the next start will recover it");
+        if !self.gate.audit.shutdown(FLUSH).await {
+            tracing::warn!("records were left behind; the next start marks their requests as unknown");
         }
         self.gate.store.close().await;
     }

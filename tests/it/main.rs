@@ -1,4 +1,9 @@
 //! Integration tests.
 
+<<<<<<< HEAD
 mod compile_fail;
 mod tidy;
+=======
+mod audit;
+mod harness;
+>>>>>>> audit

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What the tests share: databases, a gateway in process, people with tokens.
 
 mod db;
@@ -6,3 +7,9 @@ pub mod postgres;
 
 pub use db::Db;
 pub use gateway::{Gateway, basic};
+=======
+//! What the tests stand on.
+
+pub mod db;
+pub mod postgres;
+>>>>>>> audit
