@@ -1,9 +1,12 @@
-//! Integration tests.
+//! The one integration binary: requests in, effects out, against the real library, the real binary
+//! and both databases.
 
-<<<<<<< HEAD
-mod compile_fail;
-mod tidy;
-=======
 mod audit;
+mod compile_fail;
+mod failure;
 mod harness;
->>>>>>> audit
+mod process;
+mod replay;
+mod routes;
+mod rows;
+mod tidy;
