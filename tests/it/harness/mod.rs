@@ -1,0 +1,8 @@
+//! What the tests share: databases, a gateway in process, people with tokens.
+
+mod db;
+mod gateway;
+pub mod postgres;
+
+pub use db::Db;
+pub use gateway::{Gateway, basic};
