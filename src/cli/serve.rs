@@ -45,14 +45,18 @@ pub(super) fn workers() -> usize {
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) async fn until_told(running: Running) -> Done {
+    tracing::info!(address = %running.addr, "serving");
+    told().await?;
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn told() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(address = %running.addr, "serving");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("stopping: running requests may finish");
-    running.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -12,6 +12,8 @@ use super::runtime::{block_on, open_store};
 use super::{Done, Failure, Output};
 use crate::audit::{Actor, Writer, WriterOptions};
 use crate::clock::Clock;
+use crate::config::{Env, Process};
+use crate::http::origin;
 use crate::identity::{Issuer, Token};
 use crate::store::{Store, TokenRow};
 
@@ -80,7 +82,9 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 async fn open() -> Result<(Store, Writer), Failure> {
     let store = open_store().await?;
-    let audit = Writer::guest(store.clone(), Clock::system(), WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin())).await?;
+    let origin = origin(&Process.get("RACK").unwrap_or_else(|| "unnamed".to_owned()));
+    let options = WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin);
+    let audit = Writer::guest(store.clone(), Clock::system(), options).await?;
     Ok((store, audit))
 }
 

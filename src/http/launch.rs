@@ -104,7 +104,7 @@ impl Launch {
         let bundle = self.policy.load().map_err(LaunchError::Policy)?;
         let digest = bundle.digest().to_owned();
         let instance = Uuid::now_v7().to_string();
-        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack)) };
+        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
         audit.append(started(digest)).await?;
         let gate = Gate {
@@ -140,8 +140,8 @@ impl Launch {
 
 /// Name of the log: one log per rack.
 #[must_use]
-pub fn origin(rack: &RackSettings) -> String {
-    format!("rack-gateway/{}", rack.full_name())
+pub fn origin(rack: &str) -> String {
+    format!("rack-gateway/{rack}")
 }
 
 fn started(digest: String) -> Event {
@@ -174,11 +174,10 @@ impl Running {
     pub async fn stop(self) {
         self.watcher.abort();
         self.server.stop().await;
-        if let Err(error) = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await {
-            tracing::error!(%error, "the last record could not be written");
-        }
-        if !self.gate.audit.shutdown(FLUSH).await {
-            tracing::warn!("records were left behind; the next start marks their requests as unknown");
+        let last = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await;
+        let flushed = self.gate.audit.shutdown(FLUSH).await;
+        if last.is_err() || !flushed {
+            tracing::error!("records were left behind; the next start marks their requests as unknown");
         }
         self.gate.store.close().await;
     }

@@ -69,27 +69,26 @@ pub async fn reload_once(gate: &Gate, source: &PolicySource, status: &BundleStat
     let running = gate.active.load().digest().to_owned();
     match source.load() {
         Ok(bundle) if bundle.digest() == running => status.set(None),
-        Ok(bundle) => {
-            let digest = bundle.digest().to_owned();
-            let event = event("policy-bundle:activate", &digest, ("previous", &running));
-            // The record first: a bundle that decides must be on the record.
-            match gate.audit.append(event).await {
-                Ok(_) => {
-                    gate.active.swap(bundle);
-                    status.set(None);
-                    count("activated");
-                    tracing::info!(policy.bundle = digest, "policy bundle activated");
-                }
-                Err(error) => refuse(status, format!("the new bundle cannot be recorded: {error}")),
-            }
-        }
+        Ok(bundle) => activate(gate, status, bundle, &running).await,
         Err(problem) => {
-            let event = event("policy-bundle:refuse", &running, ("problem", &problem));
-            if let Err(error) = gate.audit.append(event).await {
-                tracing::error!(%error, "a refused bundle could not be recorded");
-            }
-            refuse(status, problem);
+            let recorded = gate.audit.append(event("policy-bundle:refuse", &running, ("problem", &problem))).await;
+            let note = if recorded.is_ok() { "" } else { " (and this could not be recorded)" };
+            refuse(status, problem + note);
         }
+    }
+}
+
+/// The record first: a bundle that decides must be on the record.
+async fn activate(gate: &Gate, status: &BundleStatus, bundle: Bundle, running: &str) {
+    let event = event("policy-bundle:activate", bundle.digest(), ("previous", running));
+    match gate.audit.append(event).await {
+        Ok(_) => {
+            tracing::info!(policy.bundle = bundle.digest(), "policy bundle activated");
+            gate.active.swap(bundle);
+            status.set(None);
+            count("activated");
+        }
+        Err(error) => refuse(status, format!("the new bundle cannot be recorded: {error}")),
     }
 }
 

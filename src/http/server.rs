@@ -48,9 +48,6 @@ pub enum ServerError {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// The server ended by itself.
-    #[error("the server stopped: {0}")]
-    Stopped(#[source] std::io::Error),
 }
 
 /// A running server.
@@ -70,6 +67,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// How long running requests get to finish at shutdown, in seconds.
 const DRAIN_SECONDS: u64 = 30;
+
+fn ended(result: Result<std::io::Result<()>, tokio::task::JoinError>) -> Option<String> {
+    match result {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
 
 impl Server {
     /// Binds the listeners and serves on threads of its own.
@@ -139,10 +144,8 @@ impl Server {
             handle.stop(true).await;
         }
         for task in self.tasks {
-            match task.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "the server stopped with an error"),
-                Err(error) => tracing::error!(%error, "the server's task failed"),
+            if let Some(problem) = ended(task.await) {
+                tracing::error!(problem, "the server did not stop as it should");
             }
         }
     }

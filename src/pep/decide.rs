@@ -32,8 +32,8 @@ impl Gathered {
         let trace = classified.identified.accepted.trace;
         match decision.verdict() {
             Verdict::Allow => {}
-            Verdict::Deny => return Err(Stopped::new(trace, Refusal::Denied(decision))),
-            Verdict::Challenge => return Err(Stopped::new(trace, Refusal::Challenged(decision))),
+            Verdict::Deny => return Err(Stopped::new(trace, Refusal::Denied(Box::new(decision)))),
+            Verdict::Challenge => return Err(Stopped::new(trace, Refusal::Challenged(Box::new(decision)))),
         }
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -47,7 +47,7 @@ impl Gathered {
             Serves::Rack => Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, recheck)),
             Serves::Gateway => OwnPermit::new(&decision, row, trace.clone(), intent).map(Passed::Own),
         };
-        passed.ok_or_else(|| Stopped::new(trace, Refusal::Denied(decision)))
+        passed.ok_or_else(|| Stopped::new(trace, Refusal::Denied(Box::new(decision))))
     }
 
     fn ask(&self, gate: &Gate) -> Decision {

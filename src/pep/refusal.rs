@@ -27,9 +27,9 @@ pub enum Refusal {
     /// The request carries what its row does not.
     BadContract(ContractError),
     /// Policy denies.
-    Denied(Decision),
+    Denied(Box<Decision>),
     /// Policy denies, and says what would help.
-    Challenged(Decision),
+    Challenged(Box<Decision>),
     /// No record, no forward.
     Unrecorded(Unavailable),
 }

@@ -36,7 +36,7 @@ async fn postgres_fails_and_recovers() {
     for fault in POSTGRES {
         let db = Db::postgres().await;
         let (rack, gateway) = serving(&db).await;
-        let name = db.url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+        let name = db.url().await.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
         let mut admin = PgConnection::connect(&postgres::admin_url().await).await.unwrap();
         for statement in fault.begin {
             admin.execute(sqlx::AssertSqlSafe(statement.replace("{db}", &name))).await.unwrap();
@@ -52,10 +52,10 @@ async fn postgres_fails_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_is_locked_away_and_comes_back() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let (rack, gateway) = serving(&db).await;
     assert_eq!(gateway.running.gate.store.backend(), Backend::Sqlite);
-    let mut other = SqliteConnection::connect(&db.url).await.unwrap();
+    let mut other = SqliteConnection::connect(&db.url().await).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     nothing_passes(&gateway, &rack, "locked").await;
     other.execute("ROLLBACK").await.unwrap();
@@ -67,9 +67,9 @@ async fn sqlite_is_locked_away_and_comes_back() {
 async fn sqlite_loses_its_table_and_gets_it_back() {
     // A full disk and a read-only file both show as an insert that fails; a renamed table fails the
     // same way, and needs no privileged mount.
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let (rack, gateway) = serving(&db).await;
-    let mut other = SqliteConnection::connect(&db.url).await.unwrap();
+    let mut other = SqliteConnection::connect(&db.url().await).await.unwrap();
     other.execute("ALTER TABLE audit_records RENAME TO away").await.unwrap();
     nothing_passes(&gateway, &rack, "cannot insert").await;
     other.execute("ALTER TABLE away RENAME TO audit_records").await.unwrap();

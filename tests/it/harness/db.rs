@@ -1,48 +1,13 @@
-<<<<<<< HEAD
-//! The two databases, each fresh for a test.
-
-use rack_gateway::store::{Options, Store};
-=======
 //! The same test on both databases.
 
 use std::path::PathBuf;
 
 use rack_gateway::store::{Options, Store};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
->>>>>>> audit
 use tempfile::TempDir;
 
 use super::postgres;
 
-<<<<<<< HEAD
-/// A database with the schema of this version.
-pub struct Db {
-    pub url: String,
-    _dir: Option<TempDir>,
-}
-
-impl Db {
-    pub fn sqlite() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self { url: format!("sqlite://{}", dir.path().join("gateway.sqlite").display()), _dir: Some(dir) }
-    }
-
-    pub async fn postgres() -> Self {
-        Self { url: postgres::database().await, _dir: None }
-    }
-
-    /// Both, for tests that hold on both.
-    pub async fn each() -> [Self; 2] {
-        [Self::sqlite(), Self::postgres().await]
-    }
-
-    pub async fn open(&self) -> Store {
-        let store = Store::connect(&self.url, Options::default()).await.unwrap();
-        store.migrate(None).await.unwrap();
-        store
-    }
-}
-=======
 /// An empty, migrated database, and the means to do to it what its administrator could.
 pub enum Db {
     Sqlite(TempDir),
@@ -60,6 +25,11 @@ impl Db {
 
     pub async fn postgres() -> Self {
         Self::Postgres(postgres::database().await)
+    }
+
+    /// Both, for tests that hold on both.
+    pub async fn each() -> [Self; 2] {
+        [Self::sqlite().await, Self::postgres().await]
     }
 
     pub async fn url(&self) -> String {
@@ -125,4 +95,3 @@ macro_rules! on_both {
         }
     )+};
 }
->>>>>>> audit

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rack_gateway::audit::{Actor, Record};
+use rack_gateway::audit::Actor;
 use rack_gateway::clock::Clock;
 use rack_gateway::config::{RackSettings, Trust};
 use rack_gateway::http::{Launch, PolicySource, Running};
 use rack_gateway::identity::Issuer;
+use rack_gateway::store::Record;
 use secrecy::SecretString;
 
 use super::Db;
@@ -56,6 +57,29 @@ impl Gateway {
         self.running.gate.store.records_after(0, 1_000_000).await.unwrap()
     }
 
+    /// The records of one request, parsed.
+    pub async fn records_of(&self, id: &str) -> Vec<serde_json::Value> {
+        let records = self.running.gate.store.records_by_request(id).await.unwrap();
+        records.iter().map(parse_record).collect()
+    }
+
+    /// The records of one request, once there are `count`: an outcome follows its answer.
+    pub async fn records_until(&self, id: &str, count: usize) -> Vec<serde_json::Value> {
+        let wait = async {
+            loop {
+                let records = self.records_of(id).await;
+                if records.len() >= count {
+                    return records;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match tokio::time::timeout(std::time::Duration::from_secs(20), wait).await {
+            Ok(records) => records,
+            Err(_) => panic!("{id}: {:?}", self.records_of(id).await),
+        }
+    }
+
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
         let store = self.running.gate.store.clone();
@@ -77,7 +101,7 @@ pub fn rack_settings(rack: SocketAddr) -> RackSettings {
 }
 
 pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource) -> Running {
-    let store = db.open().await;
+    let store = db.store().await;
     let launch = Launch {
         store,
         policy,
@@ -90,6 +114,11 @@ pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource) -> Running 
         sink: None,
     };
     launch.start().await.unwrap()
+}
+
+/// What a record says.
+pub fn parse_record(record: &Record) -> serde_json::Value {
+    serde_json::from_slice(&record.canon).unwrap()
 }
 
 /// A token for `role@example.com`; `cicd` is a machine.

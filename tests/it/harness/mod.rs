@@ -1,15 +1,9 @@
-<<<<<<< HEAD
-//! What the tests share: databases, a gateway in process, people with tokens.
+//! What the tests stand on: databases, a gateway in process, the real binary, people with tokens.
 
-mod db;
+pub mod binary;
+pub mod db;
 mod gateway;
 pub mod postgres;
 
 pub use db::Db;
-pub use gateway::{Gateway, basic};
-=======
-//! What the tests stand on.
-
-pub mod db;
-pub mod postgres;
->>>>>>> audit
+pub use gateway::{Gateway, basic, issuer, parse_record};

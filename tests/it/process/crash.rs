@@ -20,7 +20,7 @@ const CLIENTS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_under_load_on_sqlite() {
-    killed_under_load(Db::sqlite()).await;
+    killed_under_load(Db::sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,23 +29,25 @@ async fn killed_under_load_on_postgres() {
 }
 
 async fn killed_under_load(db: Db) {
-    db.open().await.close().await;
     let rack = CountingRack::start().await;
-    let token = create_token(&db.url, &["--user", "admin@example.com", "--role", "admin", "--name", "load"]).await;
+    let token =
+        create_token(&db.url().await, &["--user", "admin@example.com", "--role", "admin", "--name", "load"]).await;
     let mut answered = Vec::new();
     for round in 0..ROUNDS {
-        let serving = Serving::start(&db.url, rack.addr, &[]).await.unwrap();
+        let serving = Serving::start(&db.url().await, rack.addr, &[]).await.unwrap();
         answered.extend(load_until_killed(serving, &token, 20 + 13 * round).await);
     }
     // The next start marks what the last kill left open.
-    Serving::start(&db.url, rack.addr, &[]).await.unwrap().terminate().await;
+    Serving::start(&db.url().await, rack.addr, &[]).await.unwrap().terminate().await;
 
-    let verified = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url)]).await;
+    let verified = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url().await)]).await;
     let text = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert_eq!(verified.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&verified.stderr));
     let mut kinds: HashMap<String, Vec<String>> = HashMap::new();
     let (mut intents, mut outcomes, mut unknown) = (0, 0, 0);
-    for record in Store::connect(&db.url, Options::default()).await.unwrap().records_after(0, 1_000_000).await.unwrap() {
+    for record in
+        Store::connect(&db.url().await, Options::default()).await.unwrap().records_after(0, 1_000_000).await.unwrap()
+    {
         let record = parse_record(&record);
         let kind = record["kind"].as_str().unwrap().to_owned();
         intents += usize::from(kind == "intent");

@@ -15,11 +15,11 @@ const EXTRA_KIB: u64 = 32 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gibibyte_each_way_in_constant_memory() {
-    let db = Db::sqlite();
-    db.open().await.close().await;
+    let db = Db::sqlite().await;
     let rack = bulk_rack().await;
-    let token = create_token(&db.url, &["--user", "admin@example.com", "--role", "admin", "--name", "bulk"]).await;
-    let serving = Serving::start(&db.url, rack, &[]).await.unwrap();
+    let token =
+        create_token(&db.url().await, &["--user", "admin@example.com", "--role", "admin", "--name", "bulk"]).await;
+    let serving = Serving::start(&db.url().await, rack, &[]).await.unwrap();
     let authorization = basic(&token);
     // The first small requests fill pools and buffers.
     for _ in 0..20 {

@@ -25,12 +25,12 @@ fn policies() -> tempfile::TempDir {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_bundle_does_not_start_and_says_where_and_what_to_do() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let rack = CountingRack::start().await;
     let good = policies();
     let dir = good.path().join("policies");
     let dir = dir.to_str().unwrap();
-    let serving = Serving::start(&db.url, rack.addr, &[("RGW_POLICY_DIR", dir)]).await.unwrap();
+    let serving = Serving::start(&db.url().await, rack.addr, &[("RGW_POLICY_DIR", dir)]).await.unwrap();
     assert!(serving.terminate().await.success());
 
     let annotated = "@why(\"w\")\npermit (principal, action == Action::\"app:list\", resource);\n";
@@ -46,7 +46,8 @@ async fn a_bad_bundle_does_not_start_and_says_where_and_what_to_do() {
         (
             "unknown action",
             "policies/bad.cedar",
-            "@id(\"bad.x\")\n@why(\"w\")\npermit (principal, action == Action::\"app:explode\", resource);\n".to_owned(),
+            "@id(\"bad.x\")\n@why(\"w\")\npermit (principal, action == Action::\"app:explode\", resource);\n"
+                .to_owned(),
             &["policies/bad.cedar:", "app:explode"],
         ),
         ("bad schema", "schema/bad.cedarschema", "entity ;".to_owned(), &["schema/bad.cedarschema:1"]),
@@ -56,7 +57,7 @@ async fn a_bad_bundle_does_not_start_and_says_where_and_what_to_do() {
         let spoiled = policies();
         std::fs::write(spoiled.path().join(file), text).unwrap();
         let dir = spoiled.path().join("policies");
-        let started = Serving::start(&db.url, rack.addr, &[("RGW_POLICY_DIR", dir.to_str().unwrap())]).await;
+        let started = Serving::start(&db.url().await, rack.addr, &[("RGW_POLICY_DIR", dir.to_str().unwrap())]).await;
         let said = started.err().unwrap_or_else(|| panic!("{what}: it started"));
         for part in expected.iter().chain(&["remedy"]) {
             assert!(said.contains(part), "{what}: `{part}` is not in: {said}");
@@ -76,10 +77,10 @@ async fn missing_settings_are_named_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_serves_from_an_embedded_database() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let rack = CountingRack::start().await;
-    let first = Serving::start(&db.url, rack.addr, &[]).await.unwrap();
-    let second = Serving::start(&db.url, rack.addr, &[]).await.err().expect("a second process serves");
+    let first = Serving::start(&db.url().await, rack.addr, &[]).await.unwrap();
+    let second = Serving::start(&db.url().await, rack.addr, &[]).await.err().expect("a second process serves");
     assert!(second.contains("PostgreSQL"), "it says what to do: {second}");
     assert!(first.terminate().await.success());
 }

@@ -41,13 +41,34 @@ fn expected(exchange: &Exchange) -> Expected {
 
 /// Headers that never reach the rack (design: identity, hop-by-hop, the CLI's own console state).
 const STRIPPED: &[&str] = &[
-    "authorization", "session", "rack", "cookie", "origin", "challenge", "x-convox-actor", "host", "connection",
-    "upgrade", "content-length", "transfer-encoding", "sec-websocket-key", "sec-websocket-version",
+    "authorization",
+    "session",
+    "rack",
+    "cookie",
+    "origin",
+    "challenge",
+    "x-convox-actor",
+    "host",
+    "connection",
+    "upgrade",
+    "content-length",
+    "transfer-encoding",
+    "sec-websocket-key",
+    "sec-websocket-version",
 ];
 /// Headers that the gateway writes itself, on each hop anew.
 const GATEWAYS: &[&str] = &[
-    "authorization", "convox-actor", "convox-tid", "host", "connection", "upgrade", "content-length",
-    "transfer-encoding", "sec-websocket-key", "sec-websocket-version", "date",
+    "authorization",
+    "convox-actor",
+    "convox-tid",
+    "host",
+    "connection",
+    "upgrade",
+    "content-length",
+    "transfer-encoding",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "date",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +96,7 @@ async fn an_admin_gets_through_byte_for_byte() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_gets_exactly_the_reads() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let (rack, addr) = RecordedRack::start().await;
     let gateway = Gateway::start(&db, addr).await;
     let mut passed = BTreeSet::new();
@@ -88,13 +109,14 @@ async fn a_viewer_gets_exactly_the_reads() {
             passed.insert(format!("{} {}", exchange.request.method, shape(&exchange)));
         }
     }
-    let expected: BTreeSet<String> = include_str!("../../fixtures/cli/viewer-reads.txt").lines().map(str::to_owned).collect();
+    let expected: BTreeSet<String> =
+        include_str!("../../fixtures/cli/viewer-reads.txt").lines().map(str::to_owned).collect();
     assert_eq!(passed, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_nothing() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let (rack, addr) = RecordedRack::start().await;
     let gateway = Gateway::start(&db, addr).await;
     let unknown = basic("rgw_not-a-token");
@@ -103,7 +125,11 @@ async fn nobody_gets_nothing() {
         let credential = (index % 2 == 0).then_some(unknown.as_str());
         let outcome = drive(&gateway, &exchange, credential).await;
         let status = outcome.answer.status();
-        assert!(status == 401 || (status == 400 && exchange.request.target.contains("..")), "{}: {status}", exchange.id);
+        assert!(
+            status == 401 || (status == 400 && exchange.request.target.contains("..")),
+            "{}: {status}",
+            exchange.id
+        );
         assert!(rack.received().is_empty(), "{}: the rack saw something", exchange.id);
     }
 }
@@ -113,13 +139,24 @@ fn shape(exchange: &Exchange) -> String {
     let path = exchange.request.target.split('?').next().unwrap();
     let known = |part: &str| {
         let words = [
-            "apps", "processes", "services", "logs", "builds", "system", "instances", "releases", "metrics", "budget",
-            "cost", "balancers",
+            "apps",
+            "processes",
+            "services",
+            "logs",
+            "builds",
+            "system",
+            "instances",
+            "releases",
+            "metrics",
+            "budget",
+            "cost",
+            "balancers",
         ];
         words.contains(&part)
     };
     let suffix = if exchange.websocket.is_some() { " (socket)" } else { "" };
-    let parts: Vec<&str> = path.split('/').map(|part| if part.is_empty() || known(part) { part } else { "*" }).collect();
+    let parts: Vec<&str> =
+        path.split('/').map(|part| if part.is_empty() || known(part) { part } else { "*" }).collect();
     parts.join("/") + suffix
 }
 

@@ -57,6 +57,10 @@ impl Wire {
         Self::new(TcpStream::connect(addr).await.unwrap())
     }
 
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }

@@ -8,7 +8,8 @@ use rack_gateway::routes::{Kind, OWN, RACK, Row, Serves};
 
 use crate::harness::{Db, Gateway, basic, issuer};
 use crate::replay::peer::Wire;
-use sample::{CountingRack, request};
+pub use sample::CountingRack;
+use sample::request;
 
 /// Which groups each role holds: `predecessor` roles over all routes, written here by hand so that the
 /// policies are checked against something that is not Cedar.
@@ -56,7 +57,7 @@ async fn every_row_for_every_role() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_for_strangers() {
-    let db = Db::sqlite();
+    let db = Db::sqlite().await;
     let rack = CountingRack::start().await;
     let gateway = Gateway::start(&db, rack.addr).await;
     let expired = {
