@@ -170,7 +170,7 @@ fn carries(row: &Row) -> String {
         parts.push(format!("headers {}", list(row.contract.headers)));
     }
     match row.contract.body {
-        Body::None => {},
+        Body::None => {}
         Body::Form { keys, .. } => parts.push(format!("form {}", list(keys))),
         Body::Inspect { max } => parts.push(format!("inspect, at most {max} bytes")),
         Body::Stream => parts.push("stream".to_owned()),

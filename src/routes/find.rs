@@ -24,6 +24,31 @@ pub enum Found {
     WrongMethod,
 }
 
+impl Found {
+    /// Stable name for records, metrics and tests; none for a row.
+    #[must_use]
+    pub const fn slug(&self) -> Option<&'static str> {
+        match self {
+            Self::Row(_) => None,
+            Self::Refused(_) => Some("refused-route"),
+            Self::BadParameter(bad) => Some(bad.slug()),
+            Self::Unknown => Some("unknown-route"),
+            Self::WrongMethod => Some("wrong-method"),
+        }
+    }
+
+    /// HTTP status of the refusal; none for a row.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Row(_) => None,
+            Self::Refused(_) => Some(403),
+            Self::BadParameter(bad) => Some(bad.status()),
+            Self::Unknown | Self::WrongMethod => Some(404),
+        }
+    }
+}
+
 /// A path parameter outside its syntax. Malformed, so status 400; the value is not repeated.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the path names no possible {name}: expected {expected}")]
@@ -162,7 +187,10 @@ static INDEX: LazyLock<HashMap<&'static str, Bucket>> = LazyLock::new(|| {
         index.entry(template.first()).or_default().refused.push((template, refused));
     }
     for bucket in index.values_mut() {
-        bucket.rows.sort_by_cached_key(|entry| entry.template.precedence());
+        // The more specific template first.
+        bucket
+            .rows
+            .sort_by_cached_key(|entry| entry.template.parts().iter().map(|part| part.rank()).collect::<Vec<_>>());
     }
     index
 });

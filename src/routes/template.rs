@@ -39,7 +39,7 @@ impl Part {
     }
 
     /// Rank in precedence, without the names.
-    const fn rank(self) -> u8 {
+    pub(super) const fn rank(self) -> u8 {
         match self {
             Self::Literal(_) => 0,
             Self::Suffixed(..) => 1,
@@ -80,11 +80,6 @@ impl Template {
         }
     }
 
-    /// Sorts the more specific template first.
-    pub(super) fn precedence(&self) -> Vec<u8> {
-        self.parts.iter().map(|part| part.rank()).collect()
-    }
-
     fn fixed(&self) -> (&[Part], bool) {
         match self.parts.split_last() {
             Some((Part::Tail(_), fixed)) => (fixed, true),
@@ -112,17 +107,15 @@ impl Template {
     /// Values of the parameters, in order, of a target that [`Template::admits`].
     pub(super) fn values<'t>(&'t self, target: &'t Target) -> impl Iterator<Item = (&'static str, Cow<'t, str>)> {
         self.parts.iter().enumerate().filter_map(|(index, part)| {
+            let name = part.name()?;
             let rest = target.segments().get(index..)?;
             let segment = rest.first()?;
-            Some(match *part {
-                Part::Literal(_) => return None,
-                Part::Suffixed(name, suffix) => (name, Cow::Borrowed(segment.strip_suffix(suffix)?)),
-                Part::Param(name) => (name, Cow::Borrowed(segment.as_str())),
-                Part::Tail(name) => {
-                    let slash = if target.slash() { "/" } else { "" };
-                    (name, Cow::Owned(rest.join("/") + slash))
-                }
-            })
+            let value = match *part {
+                Part::Literal(_) | Part::Param(_) => Cow::Borrowed(segment.as_str()),
+                Part::Suffixed(_, suffix) => Cow::Borrowed(segment.strip_suffix(suffix)?),
+                Part::Tail(_) => Cow::Owned(rest.join("/") + if target.slash() { "/" } else { "" }),
+            };
+            Some((name, value))
         })
     }
 

@@ -1,4 +1,5 @@
 //! Integration tests.
 
 mod compile_fail;
+mod routes;
 mod tidy;
