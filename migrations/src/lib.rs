@@ -2,6 +2,8 @@
 //!
 //! Migrations go forward only and are never edited once released; a change of schema is a new file.
 
+use std::pin::Pin;
+
 use sea_orm_migration::prelude::*;
 pub use sea_orm_migration::{Migration, MigratorTrait};
 
@@ -13,10 +15,39 @@ mod shape;
 #[derive(Debug)]
 pub struct Migrator;
 
-#[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_audit::Migration), Box::new(m0002_identity::Migration)]
+        let list = [
+            Step { name: "m0001_audit", up: |manager| Box::pin(m0001_audit::up(manager)) },
+            Step { name: "m0002_identity", up: |manager| Box::pin(m0002_identity::up(manager)) },
+        ];
+        list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
+    }
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), DbErr>> + Send + 'a>>;
+
+/// One migration: the name under which the database remembers it, and what it does.
+struct Step {
+    name: &'static str,
+    up: for<'a> fn(&'a SchemaManager<'a>) -> Running<'a>,
+}
+
+impl MigrationName for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl MigrationTrait for Step {
+    // Spelled out, because the attribute that would spell it cannot name the manager's lifetime.
+    fn up<'a, 'b, 'f>(&'a self, manager: &'b SchemaManager<'_>) -> Running<'f>
+    where
+        'a: 'f,
+        'b: 'f,
+        Self: 'f,
+    {
+        (self.up)(manager)
     }
 }
 

@@ -8,22 +8,16 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::shape::{index, sequence, text};
 
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-        records(manager).await?;
-        head(manager).await?;
-        instances(manager).await?;
-        let guard = match manager.get_database_backend() {
-            DbBackend::Postgres => include_str!("sql/append_only.postgres.sql"),
-            _ => include_str!("sql/append_only.sqlite.sql"),
-        };
-        manager.get_connection().execute_unprepared(guard).await?;
-        Ok(())
-    }
+/// Makes the tables, then forbids changes to them.
+pub(crate) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    records(manager).await?;
+    head(manager).await?;
+    instances(manager).await?;
+    let guard = match manager.get_database_backend() {
+        DbBackend::Postgres => include_str!("sql/append_only.postgres.sql"),
+        _ => include_str!("sql/append_only.sqlite.sql"),
+    };
+    manager.get_connection().execute_unprepared(guard).await.map(|_| ())
 }
 
 async fn records(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

@@ -18,7 +18,11 @@ pub(crate) fn text(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef
 /// a second index.
 pub(crate) fn sequence(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {
     let mut column = ColumnDef::new(name);
-    if manager.get_database_backend() == DbBackend::Sqlite { column.integer() } else { column.big_integer() };
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        column.integer()
+    } else {
+        column.big_integer()
+    };
     column.not_null().primary_key();
     column
 }

@@ -113,7 +113,7 @@ pub(super) enum Appender {
     Sqlite(SqlitePool, InsertSql),
     /// A connection of its own, so that nothing else can keep the chain waiting, opened on first
     /// use and dropped on any error: its state is then unknown.
-    Postgres { options: PgConnectOptions, setup: Arc<str>, slot: Mutex<Option<PgConnection>> },
+    Postgres { options: Box<PgConnectOptions>, setup: Arc<str>, slot: Mutex<Option<PgConnection>> },
 }
 
 impl Appender {
@@ -121,7 +121,7 @@ impl Appender {
         Self::Sqlite(pool, InsertSql::new())
     }
 
-    pub(super) fn postgres(options: PgConnectOptions, setup: Arc<str>) -> Self {
+    pub(super) fn postgres(options: Box<PgConnectOptions>, setup: Arc<str>) -> Self {
         Self::Postgres { options, setup, slot: Mutex::new(None) }
     }
 

@@ -164,7 +164,7 @@ async fn open_postgres(url: &str, options: &Options, handle: Handle) -> Result<I
         .await?;
     let read = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
     let write = read.clone();
-    let appender = Appender::postgres(base, setup);
+    let appender = Appender::postgres(Box::new(base), setup);
     let claims = Mutex::default();
     let timeout = options.timeout;
     Ok(Inner { handle, owned: None, backend: Backend::Postgres, read, write, appender, timeout, file: None, claims })

@@ -27,7 +27,7 @@ pub struct Liveness {
 
 enum Held {
     /// The session that holds the lock; empty while it has to be opened again.
-    Session { options: PgConnectOptions, slot: Arc<Mutex<Option<PgConnection>>> },
+    Session { options: Box<PgConnectOptions>, slot: Arc<Mutex<Option<PgConnection>>> },
     /// A place in [`Claims`].
     Process,
 }
@@ -121,8 +121,7 @@ const SESSION: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval
 async fn claim_session(options: &PgConnectOptions, key: i64) -> Result<Option<PgConnection>, StoreError> {
     let mut session = options.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut session).await?;
-    let locked: bool =
-        sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut session).await?;
+    let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut session).await?;
     if locked {
         return Ok(Some(session));
     }
@@ -143,7 +142,8 @@ fn claim_file(inner: &Inner, id: &str) -> Result<bool, StoreError> {
 }
 
 fn lock_file(path: PathBuf) -> Result<File, StoreError> {
-    let failed = |e: std::io::Error| StoreError::unavailable(format!("{} cannot be locked: {}", path.display(), e.kind()));
+    let failed =
+        |e: std::io::Error| StoreError::unavailable(format!("{} cannot be locked: {}", path.display(), e.kind()));
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

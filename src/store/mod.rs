@@ -86,6 +86,12 @@ impl Store {
         self.inner.backend
     }
 
+    /// Whether no other process can be writing to it.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.inner.backend == Backend::Sqlite
+    }
+
     /// The runtime that owns the connections; tasks that live as long as the store run there.
     #[must_use]
     pub fn runtime(&self) -> &Handle {

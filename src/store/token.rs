@@ -3,9 +3,9 @@
 use std::fmt;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ExprTrait as _, QueryOrder as _};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
+use sea_orm::{ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
 use super::user::{self, UserRow, roles_from, roles_text};
@@ -16,7 +16,7 @@ mod entity {
 
     #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tokens")]
-    pub struct Model {
+    pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
         pub kind: String,
@@ -31,7 +31,7 @@ mod entity {
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {
+    pub(crate) enum Relation {
         #[sea_orm(
             belongs_to = "crate::store::user::entity::Entity",
             from = "Column::UserId",

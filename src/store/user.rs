@@ -1,9 +1,9 @@
 //! People who may use the gateway.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ExprTrait as _, QueryOrder as _};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
+use sea_orm::{ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
 use super::append::{loaded, stored};

@@ -1,5 +1,12 @@
-//! Integration tests.
+//! The one integration binary: requests in, effects out, against the real library, the real binary
+//! and both databases.
 
+mod audit;
 mod compile_fail;
+mod failure;
+mod harness;
+mod process;
+mod replay;
 mod routes;
+mod rows;
 mod tidy;

@@ -1,0 +1,3 @@
+//! The store and the record, on both databases.
+
+mod append;
