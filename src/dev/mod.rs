@@ -1,1 +1,3 @@
 //! The development set-up.
+
+pub mod rack;
