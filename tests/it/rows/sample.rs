@@ -1,13 +1,13 @@
 //! A well-formed request for a row, and a rack that counts.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rack_gateway::routes::{Body, Kind, Row};
 use tokio::net::TcpListener;
 
-use crate::replay::peer::Wire;
+use crate::replay::peer::{Message, Wire};
 
 /// A path of the row with made-up names.
 pub fn path(row: &Row) -> String {
@@ -63,34 +63,47 @@ pub fn request(row: &Row, host: SocketAddr, authorization: Option<&str>) -> Vec<
 }
 
 /// A rack that says ok to everything, and counts.
+#[derive(Clone)]
 pub struct CountingRack {
     pub addr: SocketAddr,
     seen: Arc<AtomicU32>,
+    last: Arc<Mutex<Option<Message>>>,
 }
 
 impl CountingRack {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let seen = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&seen);
+        let rack = Self { addr, seen: Arc::default(), last: Arc::default() };
+        let shared = rack.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(Wire::new(stream), Arc::clone(&counter)));
+                tokio::spawn(serve(Wire::new(stream), shared.clone()));
             }
         });
-        Self { addr, seen }
+        rack
     }
 
     /// How many requests since the last call.
     pub fn take(&self) -> u32 {
         self.seen.swap(0, Ordering::SeqCst)
     }
+
+    /// What it received last.
+    pub fn last(&self) -> Option<Message> {
+        self.last.lock().unwrap().clone()
+    }
 }
 
-async fn serve(mut wire: Wire, seen: Arc<AtomicU32>) {
+async fn serve(mut wire: Wire, rack: CountingRack) {
     while let Some(message) = wire.message(false).await {
-        seen.fetch_add(1, Ordering::SeqCst);
+        // The gateway asks for a sign of life when it is asked whether it is ready.
+        if message.start.starts_with("GET /check ") {
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await;
+            continue;
+        }
+        rack.seen.fetch_add(1, Ordering::SeqCst);
+        *rack.last.lock().unwrap() = Some(message.clone());
         if let Some(key) = message.header("sec-websocket-key") {
             wire.send(&upgraded(key)).await;
             return;
