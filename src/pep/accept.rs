@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{Method, Version};
+use actix_web::http::Version;
 use uuid::Uuid;
 
 use crate::routes::{Kind, Target};
@@ -72,16 +72,7 @@ fn check(request: &HttpRequest) -> Result<(Kind, Target), Refusal> {
 fn kind(request: &HttpRequest) -> Result<Kind, Refusal> {
     let headers = request.headers();
     let upgrade = count(headers, &header::UPGRADE) > 0 || connection_names_upgrade(headers);
-    let kind = match *request.method() {
-        Method::GET if upgrade => Kind::Socket,
-        Method::GET => Kind::Get,
-        Method::HEAD => Kind::Head,
-        Method::POST => Kind::Post,
-        Method::PUT => Kind::Put,
-        Method::DELETE => Kind::Delete,
-        Method::OPTIONS => Kind::Options,
-        _ => return Err(Refusal::BadRequest("method", "this method is not used by a rack")),
-    };
+    let kind = Kind::of(request.method().as_str(), upgrade).ok_or(Refusal::UnknownRoute("unknown-route"))?;
     if upgrade && !(kind == Kind::Socket && is_websocket(request)) {
         return Err(Refusal::BadRequest("upgrade", "only GET with `Upgrade: websocket` may upgrade"));
     }

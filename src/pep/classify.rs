@@ -20,14 +20,16 @@ impl Identified {
     /// # Errors
     /// When no row fits, or when the row is refused.
     pub fn classify(mut self, gate: &Gate) -> Result<Classified, Box<Stopped>> {
-        let refusal = match find(self.accepted.kind, self.accepted.target.clone()) {
+        let found = find(self.accepted.kind, self.accepted.target.clone());
+        let unknown = found.slug().unwrap_or_default();
+        let refusal = match found {
             Found::Row(matched) => return Ok(self.with(gate, matched)),
             Found::Refused(refused) => Refusal::RefusedRoute(refused),
             Found::BadParameter(error) => {
                 self.accepted.trace.row = Some(error.row);
                 Refusal::BadParameter(error)
             }
-            Found::Unknown | Found::WrongMethod => Refusal::UnknownRoute,
+            Found::Unknown | Found::WrongMethod => Refusal::UnknownRoute(unknown),
         };
         Err(Stopped::new(self.accepted.trace, refusal))
     }

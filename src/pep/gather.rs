@@ -8,7 +8,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
 use crate::pdp::{Approval, Context, Mfa};
-use crate::routes::{Body, Kind, Outgoing, form};
+use crate::routes::{Body, ContractError, Kind, Outgoing};
 
 use super::facts;
 use super::permit::{Prepared, PreparedBody};
@@ -64,38 +64,36 @@ async fn body(
     match outgoing.body {
         Body::None if kind == Kind::Socket => Ok(PreparedBody::Empty),
         Body::None => {
-            let nothing = read(request, payload, 0).await.map_err(|refusal| match refusal {
-                Refusal::TooLarge(_) => Refusal::BadRequest("body-unexpected", "this route takes no body"),
-                other => other,
-            })?;
-            Ok(if nothing.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(nothing) })
+            let raw = read(request, payload, 0).await?;
+            outgoing.form(&raw).map(|_| PreparedBody::Empty).map_err(Refusal::BadContract)
         }
-        Body::Form { keys, max } => {
+        Body::Form { max, .. } => {
             let raw = read(request, payload, max).await?;
-            if raw.is_empty() {
-                return Ok(PreparedBody::Empty);
-            }
-            let form = form(keys, &raw).map_err(Refusal::BadContract)?;
-            Ok(PreparedBody::Bytes(Bytes::from(form.encode())))
+            let form = outgoing.form(&raw).map_err(Refusal::BadContract)?;
+            Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
         }
         Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
         Body::Stream => Ok(PreparedBody::Stream),
     }
 }
 
-/// Reads the body up to `max` bytes.
+/// Reads the body up to `max` bytes. What is longer is not read: it stays with the client.
 async fn read(request: &HttpRequest, payload: &mut Payload, max: usize) -> Result<Bytes, Refusal> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| u64::try_from(max).is_ok_and(|max| length > max)) {
-        return Err(Refusal::TooLarge(max));
+        return Err(too_large(max));
     }
     let mut whole = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::BadRequest("body-broken", "the request body could not be read"))?;
         if whole.len().saturating_add(chunk.len()) > max {
-            return Err(Refusal::TooLarge(max));
+            return Err(too_large(max));
         }
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+const fn too_large(max: usize) -> Refusal {
+    Refusal::BadContract(if max == 0 { ContractError::BodyNotAllowed } else { ContractError::TooLarge { max } })
 }

@@ -16,12 +16,10 @@ pub enum Refusal {
     BadRequest(&'static str, &'static str),
     /// A path parameter has a value that nothing on a rack can have.
     BadParameter(BadParameter),
-    /// The body is longer than the route takes, in bytes.
-    TooLarge(usize),
     /// Nobody is calling, or it cannot be known.
     Credential(IdentifyError),
-    /// No line of the table.
-    UnknownRoute,
+    /// No line of the table: stable name.
+    UnknownRoute(&'static str),
     /// A line that never passes.
     RefusedRoute(&'static Refused),
     /// The request carries what its row does not.
@@ -43,10 +41,9 @@ impl Refusal {
             Self::BadParameter(error) => error.status(),
             Self::BadRequest(..) => 400,
             Self::BadContract(error) => error.status(),
-            Self::TooLarge(_) => 413,
             Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
             Self::Credential(_) => 401,
-            Self::UnknownRoute => 404,
+            Self::UnknownRoute(_) => 404,
             Self::RefusedRoute(_) | Self::Denied(_) | Self::Challenged(_) => 403,
         }
     }
@@ -56,12 +53,10 @@ impl Refusal {
     pub fn slug(&self) -> &'static str {
         match self {
             Self::BadTarget(error) => error.slug(),
-            Self::BadRequest(slug, _) => slug,
+            Self::BadRequest(slug, _) | Self::UnknownRoute(slug) => slug,
             Self::BadParameter(error) => error.slug(),
-            Self::TooLarge(_) => "body-too-large",
             Self::Credential(error) => error.slug(),
-            Self::UnknownRoute => "route-unknown",
-            Self::RefusedRoute(_) => "route-refused",
+            Self::RefusedRoute(_) => "refused-route",
             Self::BadContract(error) => error.slug(),
             Self::Denied(_) => "denied",
             Self::Challenged(_) => "challenge",
@@ -76,9 +71,8 @@ impl Refusal {
             Self::BadTarget(error) => format!("refused: {error}"),
             Self::BadRequest(_, text) => format!("refused: {text}"),
             Self::BadParameter(error) => format!("refused: {error}"),
-            Self::TooLarge(max) => format!("refused: the body is longer than {max} bytes"),
             Self::Credential(error) => return credential(error, &gate.domain),
-            Self::UnknownRoute => "refused: no such route on this rack".to_owned(),
+            Self::UnknownRoute(_) => "refused: no such route on this rack".to_owned(),
             Self::RefusedRoute(refused) => format!("refused: {}", refused.reason),
             Self::BadContract(error) => format!("refused: {error}"),
             Self::Denied(decision) | Self::Challenged(decision) => decision.explain(),
@@ -96,9 +90,8 @@ impl Refusal {
             Self::BadTarget(_)
             | Self::BadRequest(..)
             | Self::BadParameter(_)
-            | Self::TooLarge(_)
             | Self::Credential(_)
-            | Self::UnknownRoute
+            | Self::UnknownRoute(_)
             | Self::RefusedRoute(_)
             | Self::BadContract(_)
             | Self::Unrecorded(_) => None,

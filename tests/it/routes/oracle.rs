@@ -1,11 +1,8 @@
 //! A second reader of requests, written apart from the library: what a rack does with a target.
 //! Also the check that both readers agree; the fuzz targets run it too.
 
-<<<<<<< HEAD
-=======
 use std::sync::LazyLock;
 
->>>>>>> routes
 use rack_gateway::routes::{Body, Form, Found, Kind, Matched, Outgoing, Target, find, form};
 
 const ROUTES: &str = include_str!("../../fixtures/rack-routes.txt");
@@ -17,11 +14,6 @@ pub struct Routed {
     pub values: Vec<String>,
 }
 
-<<<<<<< HEAD
-/// Method and template of every listed route, in the rack's order.
-pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ROUTES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
-=======
 static LIST: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
     ROUTES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect()
 });
@@ -29,7 +21,6 @@ static LIST: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 /// Method and template of every listed route, in the rack's order.
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     LIST.iter().copied()
->>>>>>> routes
 }
 
 /// gorilla mux with `SkipClean`: the first route whose pattern is the whole decoded path, where
