@@ -1,3 +1,5 @@
 //! The store and the record, on both databases.
 
 mod append;
+mod store;
+mod verify;
