@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
+use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
 use rack_gateway::clock::Clock;
 use rack_gateway::config::{RackSettings, Trust};
 use rack_gateway::http::{Launch, PolicySource, Running};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
 use secrecy::SecretString;
+use time::OffsetDateTime;
 
 use super::Db;
 
@@ -82,6 +84,9 @@ impl Gateway {
 
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
+        let report = verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
+        let report = report.unwrap();
+        assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
         self.running.stop().await;
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: databases, a gateway in process, the real binary, people with tokens.
 
 pub mod binary;
+pub mod cut;
 pub mod db;
 mod gateway;
 pub mod postgres;
