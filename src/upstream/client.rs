@@ -177,7 +177,7 @@ fn is_framed(method: &Method, answer: &ClientResponse) -> bool {
 }
 
 /// Whether the body is chunked; then it also is where awc says it ends.
-pub(super) fn is_chunked(answer: &ClientResponse) -> bool {
+fn is_chunked(answer: &ClientResponse) -> bool {
     let chunked = answer.headers().get(header::TRANSFER_ENCODING).and_then(|value| value.to_str().ok());
     answer.version() == Version::HTTP_11 && chunked.is_some_and(|value| value.trim().eq_ignore_ascii_case("chunked"))
 }

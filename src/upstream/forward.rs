@@ -1,16 +1,15 @@
 //! One permitted request to the rack, and its answer back.
 
-use actix_web::HttpResponse;
 use actix_web::body::BodySize;
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
 use awc::ClientResponse;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Download, Upload};
-use super::client::{Answer, Rack, Request, is_chunked};
+use super::client::{Answer, Rack, Request};
 use super::headers;
 use super::tally::Tally;
 use super::trouble::Trouble;
@@ -20,15 +19,15 @@ use crate::pep::{Permit, Prepared, PreparedBody};
 ///
 /// Consumes the permit. Its intent is completed when the answer's body has ended, has broken off, or
 /// was dropped because the client went away, and always exactly once. `payload` is used only if the
-/// permit says that the body is streamed.
-pub async fn forward(rack: &Rack, permit: Permit, payload: Payload) -> HttpResponse {
+/// permit says that the body is streamed, and of `req` only the length of that body.
+pub async fn forward(rack: &Rack, permit: Permit, req: &HttpRequest, payload: Payload) -> HttpResponse {
     let (prepared, intent) = permit.into_parts();
     let tally = Tally::new(move |outcome| intent.complete(outcome));
-    relay(rack, prepared, payload, tally).await
+    relay(rack, prepared, Streamed::new(req, payload), tally).await
 }
 
-pub(super) async fn relay(rack: &Rack, prepared: Prepared, payload: Payload, mut tally: Tally) -> HttpResponse {
-    match ask(rack, prepared, payload, &tally).await {
+pub(super) async fn relay(rack: &Rack, prepared: Prepared, body: Streamed, mut tally: Tally) -> HttpResponse {
+    match ask(rack, prepared, body, &tally).await {
         Ok(asked) => asked.pass_on(rack, tally),
         Err(trouble) => {
             let told = trouble.told();
@@ -40,6 +39,18 @@ pub(super) async fn relay(rack: &Rack, prepared: Prepared, payload: Payload, mut
     }
 }
 
+/// The client's body, if the permit says that it is streamed.
+pub(super) struct Streamed {
+    payload: Payload,
+    length: Option<u64>,
+}
+
+impl Streamed {
+    pub(super) fn new(req: &HttpRequest, payload: Payload) -> Self {
+        Self { payload, length: headers::body_length(req.headers()) }
+    }
+}
+
 /// An answer that can be passed on.
 struct Asked {
     answer: ClientResponse,
@@ -47,19 +58,19 @@ struct Asked {
     place: OwnedSemaphorePermit,
 }
 
-async fn ask(rack: &Rack, prepared: Prepared, payload: Payload, tally: &Tally) -> Result<Asked, Trouble> {
+async fn ask(rack: &Rack, prepared: Prepared, streamed: Streamed, tally: &Tally) -> Result<Asked, Trouble> {
     let Prepared { outgoing, body, actor, request_id, kind: _ } = prepared;
     let method = Method::from_bytes(outgoing.method.as_bytes())
         .map_err(|_error| Trouble::Unwritable("the method is not HTTP's".to_owned()))?;
     let uri = rack.uri(&outgoing.target)?;
     let headers = headers::request(rack.config(), &outgoing.headers, &actor, &request_id)
         .map_err(|error| Trouble::Unwritable(error.to_string()))?;
-    let length = headers::content_length(&outgoing.headers);
+    let upload = Upload::new(streamed.payload, streamed.length, tally.sent());
     let place = rack.place().await?;
     let request = Request { method: &method, uri: &uri, headers: &headers };
     let limits = rack.limits();
     let answer = tokio::select! {
-        answer = send(rack, &request, body, Upload::new(payload, length, tally.sent()), tally) => answer?,
+        answer = send(rack, &request, body, upload, tally) => answer?,
         () = tally.sent().silence(limits.idle, limits.head) => {
             return Err(Trouble::Silence { sent: tally.sent().is_whole() });
         }
@@ -99,20 +110,16 @@ impl Asked {
         tally.answered(status.as_u16());
         let mut response = HttpResponse::new(status);
         headers::answer(self.answer.headers(), response.headers_mut());
-        let length = content_length(self.answer.headers());
+        let length = headers::body_length(self.answer.headers());
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let body = match (bodiless, self.is_head, is_chunked(&self.answer)) {
-            (true, _, _) => Download::bodiless(BodySize::None, tally, self.place),
-            (false, true, _) => Download::bodiless(length.map_or(BodySize::None, BodySize::Sized), tally, self.place),
-            (false, false, is_chunked) => {
-                let sized = length.filter(|_| !is_chunked).map_or(BodySize::Stream, BodySize::Sized);
+        let body = match (bodiless, self.is_head) {
+            (true, _) => Download::bodiless(BodySize::None, tally, self.place),
+            (false, true) => Download::bodiless(length.map_or(BodySize::None, BodySize::Sized), tally, self.place),
+            (false, false) => {
+                let sized = length.map_or(BodySize::Stream, BodySize::Sized);
                 Download::new(self.answer, sized, tally, rack.limits().idle, self.place)
             }
         };
         response.set_body(body).map_into_boxed_body()
     }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

@@ -54,29 +54,51 @@ pub(super) struct RackIo<T> {
     phase: Phase,
     /// What the rack said while it was written to.
     early: BytesMut,
+    /// Why nothing can be written any more, while the rack's last word is waited for.
+    failed: Option<io::Error>,
     /// Set when a request was cut short: this connection must not carry another one.
     spoiled: Rc<Cell<bool>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> RackIo<T> {
     pub(super) fn new(transport: T, end: End, spoiled: Rc<Cell<bool>>) -> Self {
-        Self { transport, end, phase: Phase::Fresh, early: BytesMut::new(), spoiled }
+        Self { transport, end, phase: Phase::Fresh, early: BytesMut::new(), failed: None, spoiled }
     }
 
-    /// Reads what the rack has to say before it was asked. Registers for more.
-    fn listen(&mut self, cx: &mut Context<'_>) {
+    /// Reads what the rack has to say before it was asked. Ready if it will say no more for now, or if
+    /// that is enough.
+    fn listen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut space = [0_u8; 2048];
-        while self.early.len() < EARLY_MAX {
+        let heard = loop {
             let mut buf = ReadBuf::new(&mut space);
             match Pin::new(&mut self.transport).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => self.early.extend_from_slice(buf.filled()),
                 // An end or an error comes back when the answer is read.
-                Poll::Ready(Ok(()) | Err(_)) | Poll::Pending => break,
+                Poll::Ready(Ok(()) | Err(_)) => break Poll::Ready(()),
+                Poll::Pending => break Poll::Pending,
             }
-        }
+            if self.early.len() >= EARLY_MAX {
+                break Poll::Ready(());
+            }
+        };
         if is_refusal(&self.early) {
             self.phase = Phase::Refused(0);
             self.spoiled.set(true);
+        }
+        heard
+    }
+
+    /// The connection cannot be written to any more. If the rack said why, that arrives before its
+    /// reset, but perhaps has not been noticed yet.
+    fn last_word(&mut self, cx: &mut Context<'_>, error: io::Error, bytes: usize) -> Poll<io::Result<usize>> {
+        let heard = self.listen(cx);
+        match self.phase {
+            Phase::Refused(already) => Poll::Ready(self.let_go(already, bytes)),
+            Phase::Fresh | Phase::Writing | Phase::Reading if heard.is_ready() => Poll::Ready(Err(error)),
+            Phase::Fresh | Phase::Writing | Phase::Reading => {
+                self.failed = Some(error);
+                Poll::Pending
+            }
         }
     }
 
@@ -119,25 +141,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for RackIo<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RackIo<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(error) = this.failed.take() {
+            return this.last_word(cx, error, buf.len());
+        }
         match this.phase {
-            Phase::Refused(already) => return Poll::Ready(this.let_go(already, buf.len())),
             // The head of a request: nothing can have been answered yet.
             Phase::Fresh | Phase::Reading => this.phase = Phase::Writing,
-            Phase::Writing if this.end == End::IsAnError => this.listen(cx),
-            Phase::Writing => {}
-        }
-        if this.phase == Phase::Writing {
-            match Pin::new(&mut this.transport).poll_write(cx, buf) {
-                Poll::Ready(Err(error)) => {
-                    this.listen(cx);
-                    if this.phase == Phase::Writing {
-                        return Poll::Ready(Err(error));
-                    }
-                }
-                written @ (Poll::Ready(Ok(_)) | Poll::Pending) => return written,
+            Phase::Writing if this.end == End::IsAnError && this.early.len() < EARLY_MAX => {
+                // Whatever it heard is in `phase`.
+                let _more: Poll<()> = this.listen(cx);
             }
+            Phase::Writing | Phase::Refused(_) => {}
         }
-        Poll::Ready(this.let_go(0, buf.len()))
+        if let Phase::Refused(already) = this.phase {
+            return Poll::Ready(this.let_go(already, buf.len()));
+        }
+        match Pin::new(&mut this.transport).poll_write(cx, buf) {
+            Poll::Ready(Err(error)) if this.end == End::IsAnError => this.last_word(cx, error, buf.len()),
+            written @ (Poll::Ready(_) | Poll::Pending) => written,
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -26,3 +26,6 @@ pub use kill::{Kill, KillSignal, KillSwitch, kill_switch};
 pub use ping::{PingError, ping};
 pub use socket::{deny_socket, open_socket};
 pub use tls::{Roots, SpkiHash, TlsError, Trust};
+
+#[cfg(test)]
+mod tests;
