@@ -2,6 +2,7 @@
 //! line of JSON, so that the driver compares numbers and not texts.
 
 mod http;
+mod rooms;
 mod sockets;
 mod upstream;
 
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
         "stream" => stream(&options),
         "round-trips" => sockets::round_trips(&options),
         "idle" => sockets::idle(&options),
+        "decide" => rooms::decide(&options),
+        "append" => rooms::append(&options),
+        "append-paced" => rooms::append_paced(&options),
         other => Err(format!("{other}: no such command").into()),
     });
     match run {
@@ -68,6 +72,12 @@ fn wait_until(due: Instant) {
     while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
     }
+}
+
+/// The value that this share of the sorted values does not exceed, in seconds.
+pub(crate) fn percentile(sorted: &[Duration], share: f64) -> f64 {
+    let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(0.0, Duration::as_secs_f64)
 }
 
 /// Requests at a fixed rate. Latency counts from when a request was *due*, so that a server that
@@ -107,17 +117,14 @@ fn paced(options: &Options) -> Result<Value, Failure> {
     })?;
     let mut sorted = latencies.into_inner().map_err(|_| "a worker panicked")?;
     sorted.sort_unstable();
-    let percentile = |share: f64| {
-        let at = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
-        sorted.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
-    };
+    let millis = |share| percentile(&sorted, share) * 1e3;
     Ok(json!({
         "requests": sorted.len(),
         "failures": failures.into_inner(),
-        "p50_ms": percentile(0.50),
-        "p90_ms": percentile(0.90),
-        "p99_ms": percentile(0.99),
-        "max_ms": percentile(1.0),
+        "p50_ms": millis(0.50),
+        "p90_ms": millis(0.90),
+        "p99_ms": millis(0.99),
+        "max_ms": millis(1.0),
     }))
 }
 

@@ -45,13 +45,13 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     let metrics = telemetry::init_metrics()?;
     std::fs::create_dir_all(&arguments.data)?;
     block_on(async {
-        let rack = rack::RackServer::start(local(arguments.rack_port), rack::RackOptions::new(RACK_PASSWORD))?;
+        let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
         let store = Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
         store.migrate(None).await?;
         let settings = RackSettings {
             organization: "acme".to_owned(),
             name: "dev".to_owned(),
-            url: format!("http://{}", rack.addr()),
+            url: format!("http://{}", rack.addr),
             username: "convox".to_owned(),
             token: SecretString::from(RACK_PASSWORD),
             trust: Trust::System,
@@ -70,12 +70,16 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
         };
         let running = launch.start().await?;
         let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
-        let addresses = [running.addr, rack.addr()];
+        let addresses = [running.addr, rack.addr];
         greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
         let done = until_told(running).await;
         rack.stop().await;
         done
     })
+}
+
+fn rack_options() -> rack::RackOptions {
+    rack::RackOptions { password: RACK_PASSWORD.to_owned(), ..rack::RackOptions::default() }
 }
 
 fn local(port: u16) -> SocketAddr {
