@@ -49,10 +49,7 @@ pub fn text() -> String {
 #[must_use]
 pub fn json() -> String {
     let rows: Vec<Value> = rows().map(row_json).collect();
-    let refused: Vec<Value> = REFUSED
-        .iter()
-        .map(|refused| json!({ "method": refused.kind.map(Kind::as_str), "path": refused.path, "reason": refused.reason }))
-        .collect();
+    let refused: Vec<Value> = REFUSED.iter().map(refused_json).collect();
     format!("{:#}\n", json!({ "rows": rows, "refused": refused }))
 }
 
@@ -113,6 +110,10 @@ fn columns<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String {
         out.push('\n');
     }
     out
+}
+
+fn refused_json(refused: &Refused) -> Value {
+    json!({ "method": refused.kind.map(Kind::as_str), "path": refused.path, "reason": refused.reason })
 }
 
 fn row_json(row: &'static Row) -> Value {

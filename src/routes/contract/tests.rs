@@ -166,7 +166,7 @@ type BodyCase<'a> = (Kind, &'a str, &'a [(&'a str, &'a [u8])], Result<Option<&'a
 fn bodies_are_of_the_rows_kind() {
     let (form, none, stream, inspect) =
         ("/apps/a/releases", "/apps/a/cancel", "/apps/a/builds/import", "/letsencrypt/config");
-    let cases: [BodyCase; 20] = [
+    let cases: [BodyCase<'_>; 20] = [
         (Kind::Post, form, &FORM_HEADERS, Ok(Some(b"application/x-www-form-urlencoded"))),
         (
             Kind::Post,

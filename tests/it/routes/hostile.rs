@@ -1,7 +1,8 @@
 //! Hostile requests: each is refused for its own reason, or loses what is hostile in it.
 //!
-//! `tests/fixtures/hostile-targets.json` is data: `wire: false` marks what no HTTP client can
-//! deliver or no HTTP server hand over unchanged, so that only the library is asked.
+//! `tests/fixtures/hostile-targets.json` is data for the test over HTTP too. `wire: false` marks what
+//! no HTTP client can deliver or no HTTP server hand over unchanged, and what the server refuses
+//! for a reason of its own before it asks the table; then only the library is asked.
 
 use rack_gateway::routes::{Body, Found, Kind, Outgoing, Target, find};
 use serde::Deserialize;
