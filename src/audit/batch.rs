@@ -215,14 +215,16 @@ impl Task {
         self.shared.healthy.store(false, Ordering::Relaxed);
         self.retry = (self.retry * 2).min(RETRY.1);
         let records = u64::try_from(batch.len()).unwrap_or_default();
+        // Those behind waited through the same outage; each would wait through its own batch
+        // again. Taken before anybody is told, so that whoever tries again is not among them.
+        let behind: Vec<Entry> = std::iter::from_fn(|| self.inbox.try_recv().ok()).collect();
         let mut intents = Vec::new();
         for (entry, back) in batch.entries.into_iter().rev().zip(0..) {
             if let Some(request_id) = refuse(entry.reply) {
                 intents.push((back, request_id));
             }
         }
-        // They waited through the same outage; each would wait through its own batch again.
-        while let Ok(entry) = self.inbox.try_recv() {
+        for entry in behind {
             refuse(entry.reply);
         }
         match doubt {

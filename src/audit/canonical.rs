@@ -178,6 +178,11 @@ pub(crate) enum Scalar<'a> {
 pub(crate) struct Raw<'a>(&'a str);
 
 impl<'a> Raw<'a> {
+    /// Whether it is that text, told without unescaping: `false` may be wrong.
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.0 == text && !text.contains('\\')
+    }
+
     /// The string itself.
     pub(crate) fn text(self) -> Cow<'a, str> {
         if !self.0.contains('\\') {

@@ -10,6 +10,7 @@ mod intent;
 mod record;
 mod recovery;
 mod sink;
+pub mod verify;
 mod writer;
 
 pub use canonical::Value;

@@ -11,7 +11,7 @@ use crate::routes::Facts;
 use crate::upstream;
 
 /// Carries the id of the request, which is also in its records.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
 
 /// An error: `error` is what the `convox` CLI prints; the rest is RFC 9457.
 #[derive(Serialize)]
@@ -28,7 +28,9 @@ struct Problem<'a> {
 pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Payload) -> HttpResponse {
     // A denied shell says why in the terminal; the CLI would lose the text of a plain answer.
     if recorded.socket && recorded.identified && recorded.status == 403 && runs_something(recorded) {
-        return upstream::deny_socket(request, payload, &recorded.message, Some(126));
+        let mut response = upstream::deny_socket(request, payload, &recorded.message, Some(126));
+        name(&mut response, &recorded.request_id);
+        return response;
     }
     let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
     if recorded.status == 401 {
@@ -52,10 +54,15 @@ pub(super) fn problem(status: u16, slug: &str, message: &str, request_id: &str) 
         instance: request_id,
     };
     let mut response = json(status, &body);
+    name(&mut response, request_id);
+    response
+}
+
+/// Puts the id of the request on the answer.
+pub(super) fn name(response: &mut HttpResponse, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    response
 }
 
 /// JSON as a rack renders it: two spaces, a newline at the end.

@@ -65,7 +65,7 @@ impl Console {
 /// Answers a row that the gateway serves; returns the row's path with it.
 pub(super) fn answer(permit: OwnPermit, console: &Console) -> (&'static str, HttpResponse) {
     let (row, trace, intent) = permit.into_parts();
-    let response = match row.path {
+    let mut response = match row.path {
         "/auth" => answer::json(StatusCode::OK, &json!({ "id": identity(&trace) })),
         "/racks" => answer::json(StatusCode::OK, &[&console.rack]),
         "/machines" => answer::json(StatusCode::OK, &json!([])),
@@ -74,6 +74,7 @@ pub(super) fn answer(permit: OwnPermit, console: &Console) -> (&'static str, Htt
             None => answer::problem(404, "rack-unknown", "no such rack on this gateway", &trace.request_id),
         },
     };
+    answer::name(&mut response, &trace.request_id);
     intent.complete(Outcome {
         result: OutcomeResult::Completed,
         status: Some(response.status().as_u16()),

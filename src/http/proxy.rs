@@ -1,6 +1,5 @@
 //! The whole path of a request, stage by stage.
 
-use actix_web::http::header::HeaderValue;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -9,7 +8,7 @@ use crate::routes::Kind;
 use crate::telemetry;
 use crate::upstream::{self, Rack};
 
-use super::answer::{REQUEST_ID, refused};
+use super::answer::{name, refused};
 use super::console::{self, Console};
 use super::sockets;
 
@@ -63,9 +62,7 @@ async fn forward(
                     upstream::forward(rack, permit, payload).await
                 }
             };
-            if let Ok(value) = HeaderValue::from_str(&request_id) {
-                response.headers_mut().insert(REQUEST_ID, value);
-            }
+            name(&mut response, &request_id);
             (route, response)
         }
     }

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::Version;
 use uuid::Uuid;
 
-use crate::routes::{Kind, Target};
+use crate::routes::{ContractError, Kind, Target};
 
 use super::refusal::{Refusal, Stopped};
 use super::{Gate, Trace};
@@ -73,21 +73,23 @@ fn kind(request: &HttpRequest) -> Result<Kind, Refusal> {
     let headers = request.headers();
     let upgrade = count(headers, &header::UPGRADE) > 0 || connection_names_upgrade(headers);
     let kind = Kind::of(request.method().as_str(), upgrade).ok_or(Refusal::UnknownRoute("unknown-route"))?;
+    let body = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    if kind == Kind::Socket && body {
+        return Err(Refusal::BadContract(ContractError::BodyNotAllowed));
+    }
     if upgrade && !(kind == Kind::Socket && is_websocket(request)) {
         return Err(Refusal::BadRequest("upgrade", "only GET with `Upgrade: websocket` may upgrade"));
     }
     Ok(kind)
 }
 
-/// Exactly one `Upgrade: websocket`, named by `Connection`, without a body (RFC 6455 §4.1).
+/// Exactly one `Upgrade: websocket`, named by `Connection` (RFC 6455 §4.1).
 fn is_websocket(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let named = headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     named
         && count(headers, &header::UPGRADE) == 1
         && connection_names_upgrade(headers)
-        && !headers.contains_key(header::CONTENT_LENGTH)
-        && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn connection_names_upgrade(headers: &HeaderMap) -> bool {

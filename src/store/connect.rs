@@ -1,6 +1,7 @@
 //! From an address to connections, with the settings that durability depends on.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
@@ -120,15 +121,18 @@ async fn open_sqlite(url: &str, options: &Options, handle: Handle) -> Result<Inn
 
 /// SQLite would make the file readable to whoever the umask allows; its journals copy its mode.
 fn create_private(path: &Path) -> Result<(), StoreError> {
+    private_file(path)
+        .map(drop)
+        .map_err(|e| StoreError::unavailable(format!("the file {} cannot be made: {}", path.display(), e.kind())))
+}
+
+/// Opens a file for writing as it is, or makes one that only its owner can read.
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
+    options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(StoreError::unavailable(format!("the file {} cannot be made: {}", path.display(), e.kind()))),
-    }
+    options.open(path)
 }
 
 /// Run on every new connection. A server that was told to answer before it is durable is told

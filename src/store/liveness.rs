@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::sync::Mutex;
 
 use super::append::Appender;
+use super::connect::private_file;
 use super::{Inner, Store, StoreError};
 
 /// Proof that the named process is the one that holds it. Released when dropped.
@@ -144,7 +145,7 @@ fn claim_file(inner: &Inner, id: &str) -> Result<bool, StoreError> {
 fn lock_file(path: PathBuf) -> Result<File, StoreError> {
     let failed =
         |e: std::io::Error| StoreError::unavailable(format!("{} cannot be locked: {}", path.display(), e.kind()));
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = private_file(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Conflict(format!(

@@ -28,7 +28,7 @@ pub use error::{Cause, StoreError};
 pub use instance::Instance;
 pub use liveness::Liveness;
 pub use migrate::MigrationStatus;
-pub use record::{ABSENT, Half, JOIN, Record};
+pub use record::{ABSENT, Ends, Half, JOIN, Record};
 pub use token::{NewToken, TokenKind, TokenRow};
 pub use user::{NewUser, UserChange, UserRow};
 

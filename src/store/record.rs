@@ -29,9 +29,18 @@ pub const JOIN: char = '\u{1f}';
 pub const ABSENT: char = '\u{1e}';
 
 /// The columns of [`Record::columns`], in order.
-const COLUMNS: &str = "ts || {j} || kind || {j} || coalesce(request_id, {a}) || {j} || coalesce(actor, {a}) || {j} || \
-    coalesce(action, {a}) || {j} || coalesce(resource, {a}) || {j} || coalesce(decision, {a}) || {j} || instance || \
+const COLUMNS: &str = "coalesce(ts, {a}) || {j} || coalesce(kind, {a}) || {j} || coalesce(request_id, {a}) || {j} || coalesce(actor, {a}) || {j} || \
+    coalesce(action, {a}) || {j} || coalesce(resource, {a}) || {j} || coalesce(decision, {a}) || {j} || coalesce(instance, {a}) || \
     {j} || coalesce(CAST(intent AS TEXT), {a})";
+
+/// Where the log ends, seen at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Its name and head; `None` when there is no head.
+    pub head: Option<(String, Head)>,
+    /// The largest number of a record; 0 when there is none.
+    pub last: u64,
+}
 
 /// What a sweep for open intents needs of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +61,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the tables are missing.
     pub async fn head(&self) -> Result<Option<(String, Head)>, StoreError> {
-        let rows = self.select("SELECT origin, seq, chain FROM audit_head WHERE id = 1", vec![]).await?;
-        rows.first()
-            .map(|row| {
+        Ok(self.ends().await?.head)
+    }
+
+    /// The head and the last record, seen at one moment even while records are added.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the tables are missing.
+    pub async fn ends(&self) -> Result<Ends, StoreError> {
+        let sql = "SELECT origin, seq, chain, (SELECT max(seq) FROM audit_records) FROM audit_head WHERE id = 1 \
+             UNION ALL SELECT NULL, NULL, NULL, (SELECT max(seq) FROM audit_records)";
+        let rows = self.select(sql, vec![]).await?;
+        let mut ends = Ends { head: None, last: 0 };
+        for row in rows {
+            ends.last = row.try_get_by_index::<Option<i64>>(3)?.map_or(Ok(0), loaded)?;
+            if let Some(origin) = row.try_get_by_index::<Option<String>>(0)? {
                 let chain: Vec<u8> = row.try_get_by_index(2)?;
                 let head = Head { seq: loaded(row.try_get_by_index(1)?)?, chain: hash(&chain)? };
-                Ok((row.try_get_by_index(0)?, head))
-            })
-            .transpose()
+                ends.head = Some((origin, head));
+            }
+        }
+        Ok(ends)
     }
 
     /// Makes the head of an empty chain unless there is one already.

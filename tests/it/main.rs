@@ -4,7 +4,6 @@
 mod attacks;
 mod audit;
 mod compile_fail;
-mod dev_rack;
 mod failure;
 mod harness;
 mod process;

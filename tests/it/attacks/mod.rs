@@ -50,6 +50,9 @@ impl Case {
     }
 }
 
+/// What the HTTP parser refuses before there is a request: no principal, no route, nothing to record.
+const NO_REQUEST: &[&str] = &["two lengths"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_over_the_wire() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../fixtures/hostile-targets.json")).unwrap();
@@ -84,7 +87,10 @@ async fn check(case: &Case, answer: &Message, gateway: &Gateway, rack: &Counting
     }
     assert_eq!(answer.status(), case.expect_status, "{}: {answer:?}", case.name);
     assert_eq!(rack.take(), 0, "{}: the rack saw it", case.name);
-    let id = answer.header("rack-gateway-request-id").unwrap_or_else(|| panic!("{}: {answer:?}", case.name));
+    let Some(id) = answer.header("rack-gateway-request-id") else {
+        assert!(NO_REQUEST.contains(&case.name.as_str()), "{}: {answer:?}", case.name);
+        return;
+    };
     let records = gateway.records_of(id).await;
     assert_eq!(records.len(), 1, "{}: {records:?}", case.name);
     assert_eq!(records[0]["kind"], "denial", "{}", case.name);

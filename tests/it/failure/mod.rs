@@ -37,7 +37,7 @@ async fn postgres_fails_and_recovers() {
         let db = Db::postgres().await;
         let (rack, gateway) = serving(&db).await;
         let name = db.url().await.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
-        let mut admin = PgConnection::connect(&postgres::admin_url().await).await.unwrap();
+        let mut admin = PgConnection::connect(&postgres::shared().await.url("postgres")).await.unwrap();
         for statement in fault.begin {
             admin.execute(sqlx::AssertSqlSafe(statement.replace("{db}", &name))).await.unwrap();
         }

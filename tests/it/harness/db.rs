@@ -56,6 +56,46 @@ impl Db {
         Store::connect(&self.url().await, options).await.expect("connect a store")
     }
 
+    /// Another empty one of the same kind.
+    pub async fn sibling(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => Self::sqlite().await,
+            Self::Postgres(_) => Self::postgres().await,
+        }
+    }
+
+    /// Takes away what protects the records, as an administrator could.
+    pub async fn unlock(&self) {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                "DROP TRIGGER audit_records_no_update; DROP TRIGGER audit_records_no_delete; \
+                 DROP TRIGGER audit_head_forward; DROP TRIGGER audit_head_no_delete"
+            }
+            Self::Postgres(_) => {
+                "ALTER TABLE audit_records DISABLE TRIGGER USER; ALTER TABLE audit_head DISABLE TRIGGER USER"
+            }
+        };
+        self.execute(sql).await;
+    }
+
+    /// A statement that changes the bytes of one record, and nothing else.
+    pub fn edit_canon(&self, seq: u64, from: &str, to: &str) -> String {
+        let edited = match self {
+            Self::Sqlite(_) => format!("CAST(replace(CAST(canon AS TEXT), '{from}', '{to}') AS BLOB)"),
+            Self::Postgres(_) => format!("convert_to(replace(convert_from(canon, 'UTF8'), '{from}', '{to}'), 'UTF8')"),
+        };
+        format!("UPDATE audit_records SET canon = {edited} WHERE seq = {seq}")
+    }
+
+    /// A statement that sets a column to bytes given in hex.
+    pub fn set_blob(&self, table: &str, column: &str, hex: &str, at: &str) -> String {
+        let literal = match self {
+            Self::Sqlite(_) => format!("x'{hex}'"),
+            Self::Postgres(_) => format!("decode('{hex}', 'hex')"),
+        };
+        format!("UPDATE {table} SET {column} = {literal} WHERE {at}")
+    }
+
     /// Runs statements as the administrator, on a connection of its own.
     pub async fn execute(&self, sql: &str) {
         self.try_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));

@@ -56,6 +56,11 @@ impl Cluster {
         expect_ok(stop.arg("-D").arg(self.dir.join("data")).args(["-m", "fast", "-w", "stop"]), "stop PostgreSQL");
     }
 
+    /// Where it listens, on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of one of its databases.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)

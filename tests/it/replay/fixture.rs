@@ -11,7 +11,9 @@ pub struct Exchange {
     pub argv: Vec<String>,
     pub request: Request,
     pub response: Response,
-    pub websocket: Option<Websocket>,
+    /// Frames after an upgrade.
+    #[serde(default)]
+    pub frames: Option<Vec<Frame>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -19,7 +21,9 @@ pub struct Request {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
+    #[serde(default)]
     pub chunked: bool,
+    #[serde(default)]
     pub body: Option<Data>,
 }
 
@@ -27,19 +31,16 @@ pub struct Request {
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
+    #[serde(default)]
     pub body: Option<Data>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub struct Websocket {
-    pub frames: Vec<Frame>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
 pub struct Frame {
-    pub dir: Side,
+    pub from: Side,
     pub fin: bool,
     pub opcode: u8,
+    #[serde(default)]
     pub data: Option<Data>,
 }
 
@@ -50,20 +51,21 @@ pub enum Side {
     Server,
 }
 
+/// The bytes of a body or a frame, in the three ways in which the recording holds them.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Data {
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    base64: Option<String>,
+#[serde(untagged)]
+pub enum Data {
+    Text(String),
+    Base64 { base64: String },
+    Repeat { repeat: String, times: usize },
 }
 
 impl Data {
     pub fn bytes(&self) -> Vec<u8> {
-        match (&self.text, &self.base64) {
-            (Some(text), None) => text.as_bytes().to_vec(),
-            (None, Some(text)) => STANDARD.decode(text).unwrap(),
-            other => panic!("body neither text nor base64: {other:?}"),
+        match self {
+            Self::Text(text) => text.as_bytes().to_vec(),
+            Self::Base64 { base64 } => STANDARD.decode(base64).unwrap(),
+            Self::Repeat { repeat, times } => repeat.repeat(*times).into_bytes(),
         }
     }
 }
@@ -76,7 +78,7 @@ impl Frame {
     /// On the wire (RFC 6455 §5.2); a client masks.
     pub fn encode(&self) -> Vec<u8> {
         let payload = bytes(self.data.as_ref());
-        let mask = self.dir == Side::Client;
+        let mask = self.from == Side::Client;
         let mut out = vec![self.opcode | if self.fin { 0x80 } else { 0 }];
         let bit = if mask { 0x80 } else { 0 };
         match payload.len() {

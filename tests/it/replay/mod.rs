@@ -154,7 +154,7 @@ fn shape(exchange: &Exchange) -> String {
         ];
         words.contains(&part)
     };
-    let suffix = if exchange.websocket.is_some() { " (socket)" } else { "" };
+    let suffix = if exchange.frames.is_some() { " (socket)" } else { "" };
     let parts: Vec<&str> =
         path.split('/').map(|part| if part.is_empty() || known(part) { part } else { "*" }).collect();
     parts.join("/") + suffix
@@ -175,10 +175,10 @@ impl Outcome {
 async fn drive(gateway: &Gateway, exchange: &Exchange, authorization: Option<&str>) -> Outcome {
     let mut wire = Wire::connect(gateway.addr()).await;
     wire.send(&request_bytes(exchange, gateway.addr(), authorization)).await;
-    let bodyless = exchange.request.method == "HEAD" || exchange.websocket.is_some();
+    let bodyless = exchange.request.method == "HEAD" || exchange.frames.is_some();
     let answer = wire.message(bodyless).await.unwrap_or_else(|| panic!("{}: no answer", exchange.id));
-    let socket = match &exchange.websocket {
-        Some(socket) if answer.status() == 101 => Some(wire.play(Side::Client, &socket.frames).await),
+    let socket = match &exchange.frames {
+        Some(frames) if answer.status() == 101 => Some(wire.play(Side::Client, frames).await),
         Some(_) | None => None,
     };
     Outcome { answer, socket }
@@ -217,7 +217,7 @@ async fn same_at_both_ends(exchange: &Exchange, rack: &RecordedRack, outcome: &O
     assert_eq!(at_rack.body, bytes(sent.body.as_ref()), "{}", exchange.id);
 
     assert_eq!(outcome.answer.status(), exchange.response.status, "{} {:?}", exchange.id, exchange.argv);
-    if exchange.websocket.is_some() {
+    if exchange.frames.is_some() {
         assert_eq!(outcome.socket, Some(Ok(())), "{} {:?}: as the client saw it", exchange.id, exchange.argv);
         let finished = async {
             while rack.socket_result().is_none() {

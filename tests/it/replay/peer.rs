@@ -135,7 +135,7 @@ impl Wire {
     pub async fn play(&mut self, me: Side, frames: &[Frame]) -> Result<(), String> {
         for (at, frame) in frames.iter().enumerate() {
             let wire = frame.encode();
-            if frame.dir == me {
+            if frame.from == me {
                 self.send(&wire).await;
                 continue;
             }
@@ -220,9 +220,9 @@ impl RecordedRack {
         while let Some(message) = wire.message(false).await {
             let exchange = self.now.lock().unwrap().clone().expect("the rack was asked before a test began");
             self.received.lock().unwrap().push(message.clone());
-            if let Some(socket) = &exchange.websocket {
+            if let Some(frames) = &exchange.frames {
                 wire.send(&upgrade(&message)).await;
-                let played = wire.play(Side::Server, &socket.frames).await;
+                let played = wire.play(Side::Server, frames).await;
                 self.frames.lock().unwrap().push(played);
                 // As the real rack: the connection stays open; whoever is done reads the end.
                 while wire.fill().await {}
