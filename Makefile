@@ -51,6 +51,5 @@ lint: ## Check formatting and lints.
 
 .PHONY: bench
 bench: ## Measure: the hot path, then the whole server beside nginx.
-	@.ci/step 'install' .ci/install nginx-light wrk
-	@.ci/step 'hot path' cargo bench --locked -p rack-gateway-benches
-	@.ci/step 'load' benches/load/run.sh
+	@.ci/step 'install' .ci/install nginx:nginx-light wrk
+	@.ci/step 'measure' benches/load/run.sh

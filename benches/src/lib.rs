@@ -23,16 +23,11 @@ pub fn bundle(count: usize) -> Result<Bundle, BundleErrors> {
     let mut text = String::from("// Generated.\n");
     for n in present..count {
         let group = GROUPS[n % GROUPS.len()];
+        let scope = |principal| format!("{principal}, action in Action::\"{group}\", resource");
         let rule = match n % 3 {
-            0 => format!(
-                "forbid (principal, action in Action::\"{group}\", resource) when {{ context.mfa.age_s < -{n} }};"
-            ),
-            1 => format!(
-                "permit (principal in Role::\"admin\", action in Action::\"{group}\", resource) when {{ context.approval.count > {n} }};"
-            ),
-            _ => format!(
-                "forbid (principal in Role::\"cicd\", action in Action::\"{group}\", resource) when {{ principal.suspended }};"
-            ),
+            0 => format!("forbid ({}) when {{ context.mfa.age_s < -{n} }};", scope("principal")),
+            1 => format!("permit ({}) when {{ context.approval.count > {n} }};", scope("principal in Role::\"admin\"")),
+            _ => format!("forbid ({}) when {{ principal.suspended }};", scope("principal in Role::\"cicd\"")),
         };
         // Writing to a String cannot fail.
         writeln!(text, "@id(\"bench.n{n}\")\n@why(\"policy number {n}\")\n{rule}\n").unwrap_or_default();

@@ -1,12 +1,21 @@
-// error: E0277
-// A decision cannot be made from nothing: only a bundle decides.
+// error: E0451
+// A decision cannot be put together: only a bundle decides.
 
-use rack_gateway::pdp::Decision;
+use rack_gateway::pdp::{Decision, Verdict};
 
-fn from_nothing<T: Default>() -> T {
-    T::default()
+fn any<T>() -> T {
+    loop {}
 }
 
 pub fn decision() -> Decision {
-    from_nothing()
+    Decision {
+        verdict: Verdict::Allow,
+        reasons: any(),
+        errors: any(),
+        challenges: any(),
+        hypothetical: any(),
+        shadow: any(),
+        bundle: any(),
+        explanation: any(),
+    }
 }

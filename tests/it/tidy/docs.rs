@@ -79,6 +79,22 @@ fn files_named_in_documents_exist() {
     none(&problems);
 }
 
+/// Documents that comments and messages of the source send their reader to.
+#[test]
+fn documents_named_in_source_exist() {
+    let mut problems = Vec::new();
+    for path in walk_ext(".", &[".rs", ".cedar", ".cedarschema", ".toml", ".yml", ".sh", ".py", "Dockerfile"]) {
+        let text = read(&path);
+        let words = text.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c)));
+        let named = words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".md"));
+        let ours =
+            named.filter(|word| word.starts_with("docs/") || word.starts_with("policies/") || !word.contains('/'));
+        let gone = ours.filter(|word| word.len() > 3 && !root().join(word).exists());
+        problems.extend(gone.map(|word| format!("{path}: {word} does not exist")));
+    }
+    none(&problems);
+}
+
 #[test]
 fn make_targets_named_in_documents_exist() {
     let makefile = read("Makefile");
@@ -125,15 +141,16 @@ impl<'ast> Visit<'ast> for Settings {
     }
 }
 
-/// Environment variables that `src/config` reads.
+/// Environment variables that the program reads: those of `src/config`, and our own elsewhere.
 pub(super) fn settings() -> BTreeSet<String> {
-    let mut settings = Settings::default();
-    for path in walk_ext("src/config", &[".rs"]) {
-        if !super::source::is_test_file(&path) {
-            settings.visit_file(&syn::parse_file(&read(&path)).expect("a source file"));
-        }
+    let mut all = BTreeSet::new();
+    for path in walk_ext("src", &[".rs"]).iter().filter(|path| !super::source::is_test_file(path)) {
+        let mut settings = Settings::default();
+        settings.visit_file(&syn::parse_file(&read(path)).expect("a source file"));
+        let is_config = path.starts_with("src/config/");
+        all.extend(settings.0.into_iter().filter(|name| is_config || name.starts_with("RGW_")));
     }
-    settings.0
+    all
 }
 
 /// Environment variables of the table in the README.
