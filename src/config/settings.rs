@@ -180,12 +180,10 @@ impl Reader<'_> {
 
     fn rack_url(&mut self, host: &str) -> Option<String> {
         let url = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-        let parsed: Option<actix_web::http::Uri> = url.parse().ok();
-        let usable = parsed.as_ref().is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-                && matches!(uri.path(), "" | "/")
-                && uri.query().is_none()
+        let authority = ["https://", "http://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        let usable = authority.is_some_and(|authority| {
+            let authority = authority.trim_end_matches('/');
+            !authority.is_empty() && !authority.contains(['/', '@', '?', '#', ' '])
         });
         if usable {
             return Some(url.trim_end_matches('/').to_owned());

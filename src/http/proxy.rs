@@ -59,7 +59,7 @@ async fn forward(
                     upstream::open_socket(rack, permit, request, payload, signal).await
                 }
                 Kind::Get | Kind::Head | Kind::Post | Kind::Put | Kind::Delete | Kind::Options => {
-                    upstream::forward(rack, permit, payload).await
+                    upstream::forward(rack, permit, request, payload).await
                 }
             };
             name(&mut response, &request_id);

@@ -38,7 +38,7 @@ const OURS: [&str; 22] = [
 
 /// What an answer may carry to the client. Lengths and framing are set from the body; credentials,
 /// cookies, places to go and the server's name are not here. Sorted.
-const ANSWER: [&str; 25] = [
+const ANSWER: [&str; 26] = [
     "accept-ranges",
     "age",
     "cache-control",
@@ -47,6 +47,7 @@ const ANSWER: [&str; 25] = [
     "content-language",
     "content-range",
     "content-type",
+    "date",
     "deprecation",
     "docker-content-digest",
     "docker-distribution-api-version",

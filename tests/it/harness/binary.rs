@@ -1,9 +1,7 @@
 //! The real binary, as an operator runs it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -15,25 +13,12 @@ use super::gateway::RACK_PASSWORD;
 /// Starting takes a fraction of this.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Builds the binary once, and says where it is.
-pub fn path() -> &'static PathBuf {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let built = std::process::Command::new(cargo)
-            .args(["build", "--quiet", "--package", "rack-gateway", "--bin", "rack-gateway-api"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the binary does not build");
-        let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-        target.join("rack-gateway-api")
-    })
-}
+/// `src/main.rs`, built beside the tests.
+const PATH: &str = env!("CARGO_BIN_EXE_gateway-under-test");
 
 /// A command with nothing in its environment but what is given.
 pub fn command(arguments: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(path());
+    let mut command = Command::new(PATH);
     command.args(arguments).env_clear().envs(env.iter().copied()).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -216,6 +216,11 @@ async fn same_at_both_ends(exchange: &Exchange, rack: &RecordedRack, outcome: &O
     assert_eq!(got, expected, "{} {:?}", exchange.id, exchange.argv);
     assert_eq!(at_rack.body, bytes(sent.body.as_ref()), "{}", exchange.id);
 
+    if exchange.response.status == 401 {
+        // The rack refuses the gateway's own credential: nothing that the caller could put right.
+        assert_eq!(outcome.answer.status(), 502, "{} {:?}", exchange.id, exchange.argv);
+        return;
+    }
     assert_eq!(outcome.answer.status(), exchange.response.status, "{} {:?}", exchange.id, exchange.argv);
     if exchange.frames.is_some() {
         assert_eq!(outcome.socket, Some(Ok(())), "{} {:?}: as the client saw it", exchange.id, exchange.argv);
