@@ -67,7 +67,7 @@ pub(super) struct Task {
     sink: Option<Sink>,
     retry: Duration,
     /// Held to the end: nobody may take this process for dead while it still writes.
-    alive: Arc<Liveness>,
+    alive: Option<Arc<Liveness>>,
 }
 
 impl Task {
@@ -77,7 +77,7 @@ impl Task {
         limit: usize,
         inbox: mpsc::Receiver<Entry>,
         ended: mpsc::UnboundedReceiver<Ending>,
-        (sink, alive): (Option<Sink>, Arc<Liveness>),
+        (sink, alive): (Option<Sink>, Option<Arc<Liveness>>),
     ) -> Self {
         let (waiting, open) = (VecDeque::new(), BTreeSet::new());
         Self { shared, origin, limit, inbox, ended, waiting, open, doubt: None, sink, retry: RETRY.0, alive }

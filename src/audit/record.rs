@@ -214,7 +214,7 @@ impl Fields {
 fn write_event(event: &Event, ts: &str, instance: &str, limits: Limits) -> Draft {
     let mut f = Fields::new(limits);
     let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
-    let action = f.text("action", Some(&event.action));
+    let action = f.text("action", some(&event.action).as_deref());
     let actor = f.pair("actor", event.actor.as_ref().map(|a| (a.kind.as_str(), a.id.as_str())));
     f.text("bundle", event.bundle.as_deref());
     f.list("challenges", &event.challenges);

@@ -89,7 +89,8 @@ pub struct Writer {
 
 struct Running {
     batches: JoinHandle<bool>,
-    upkeep: JoinHandle<()>,
+    /// None for a guest.
+    upkeep: Option<JoinHandle<()>>,
 }
 
 /// What the writer, its task and its intents share.
@@ -122,7 +123,19 @@ impl Writer {
             tracing::warn!(%origin, configured = %options.origin, "the audit log keeps the name it was begun with");
         }
         store.instance_begin(&options.instance, clock.now(), head.seq + 1).await?;
-        Ok(Self::run(store, clock, options, (origin, head.seq), liveness))
+        Ok(Self::run(store, clock, options, (origin, head.seq), Some(liveness)))
+    }
+
+    /// Writes beside the process that serves: for a command that appends a record or two and ends.
+    /// It claims nothing and sweeps nothing, and takes no intents.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the schema is missing; [`StoreError::Unavailable`].
+    pub async fn guest(store: Store, clock: Clock, options: WriterOptions) -> Result<Self, StoreError> {
+        store.head_init(&options.origin, chain::genesis(&options.origin)).await?;
+        let (origin, head) = store.head().await?.ok_or(StoreError::NotFound)?;
+        let options = WriterOptions { backlog: 0, ..options };
+        Ok(Self::run(store, clock, options, (origin, head.seq), None))
     }
 
     fn run(
@@ -130,7 +143,7 @@ impl Writer {
         clock: Clock,
         options: WriterOptions,
         (origin, head): (String, u64),
-        liveness: Liveness,
+        liveness: Option<Liveness>,
     ) -> Self {
         let (endings, ended) = mpsc::unbounded_channel();
         let (inbox, incoming) = mpsc::channel(options.batch.max(1) * 8);
@@ -148,11 +161,13 @@ impl Writer {
             max_backlog: options.backlog,
         });
         let sink = options.sink.map(Sink::start);
-        let liveness = Arc::new(liveness);
-        let held = (sink, Arc::clone(&liveness));
+        let liveness = liveness.map(Arc::new);
+        let held = (sink, liveness.clone());
         let task = Task::new(Arc::clone(&shared), origin, options.batch, incoming, ended, held);
         let batches = runtime.spawn(task.run(stopped.clone()));
-        let upkeep = runtime.spawn(recovery::upkeep(Arc::clone(&shared), liveness, options.dead_after, stopped));
+        let upkeep = liveness.map(|liveness| {
+            runtime.spawn(recovery::upkeep(Arc::clone(&shared), liveness, options.dead_after, stopped))
+        });
         let task = Arc::new(tokio::sync::Mutex::new(Some(Running { batches, upkeep })));
         Self { shared, inbox, stop, task }
     }
@@ -211,10 +226,12 @@ impl Writer {
         self.stop.send_replace(true);
         let Some(running) = self.task.lock().await.take() else { return true };
         let shared = Arc::clone(&self.shared);
-        let aborts = [running.batches.abort_handle(), running.upkeep.abort_handle()];
+        let upkeep = running.upkeep.as_ref().map(JoinHandle::abort_handle);
+        let aborts: Vec<_> = upkeep.into_iter().chain([running.batches.abort_handle()]).collect();
         let ending = async move {
             let clean = running.batches.await.unwrap_or(false);
-            if running.upkeep.await.is_err() || !clean {
+            let Some(upkeep) = running.upkeep else { return clean };
+            if upkeep.await.is_err() || !clean {
                 return false;
             }
             shared.store.instance_end(&shared.instance, shared.clock.now()).await.is_ok()

@@ -1,4 +1,13 @@
-//! Integration tests.
+//! The one integration binary: requests in, effects out, against the real library, the real binary
+//! and both databases.
 
+mod attacks;
 mod audit;
+mod compile_fail;
+mod failure;
 mod harness;
+mod process;
+mod replay;
+mod routes;
+mod rows;
+mod tidy;

@@ -27,6 +27,11 @@ impl Db {
         Self::Postgres(postgres::database().await)
     }
 
+    /// Both, for tests that hold on both.
+    pub async fn each() -> [Self; 2] {
+        [Self::sqlite().await, Self::postgres().await]
+    }
+
     pub async fn url(&self) -> String {
         match self {
             Self::Sqlite(_) => format!("sqlite://{}", self.file().expect("a file").display()),
