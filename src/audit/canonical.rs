@@ -395,3 +395,6 @@ impl<'a> Reader<'a, '_> {
         i64::try_from(size).map(|n| if negative { -n } else { n }).or(wrong)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::batch::{Entry, Reply, Task};
-use super::event::Event;
+use super::chain;
+use super::event::{Event, EventKind};
 use super::intent::{Ending, Intent};
 use super::record::Draft;
 use super::recovery;
 use super::sink::Sink;
-use super::{chain, event};
 use crate::clock::Clock;
 use crate::store::{Liveness, Store, StoreError};
 
@@ -172,11 +172,15 @@ impl Writer {
         Self { shared, inbox, stop, task }
     }
 
-    /// Appends a record and waits until it is durable.
+    /// Appends a record and waits until it is durable. An event of kind `intent` is closed as
+    /// abandoned at once: only [`Writer::intent`] gives something to complete.
     ///
     /// # Errors
     /// [`Unavailable`] when it is not, or when nobody can tell.
     pub async fn append(&self, event: Event) -> Result<Receipt, Unavailable> {
+        if event.kind == EventKind::Intent {
+            return self.intent(event).await.map(|held| Receipt { seq: held.seq() });
+        }
         let (reply, answer) = oneshot::channel();
         self.send(&event, Reply::Receipt(reply)).await?;
         answer.await.unwrap_or(Err(Unavailable))
@@ -192,7 +196,7 @@ impl Writer {
         if !self.shared.is_accepting() {
             return Err(Unavailable);
         }
-        event.kind = event::EventKind::Intent;
+        event.kind = EventKind::Intent;
         let (reply, answer) = oneshot::channel();
         self.send(&event, Reply::Intent(event.request_id.clone(), reply)).await?;
         answer.await.unwrap_or(Err(Unavailable))

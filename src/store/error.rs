@@ -95,6 +95,9 @@ fn from_postgres(code: &str) -> StoreError {
         ("08" | "25" | "40" | "53" | "54" | "55" | "57" | "58", _) => {
             StoreError::unavailable(format!("it answered with code {code}"))
         }
+        (_, "42501") => StoreError::Corrupt(
+            "a right is missing: run `rack-gateway-api migrate` as the owner, with RGW_DATABASE_APP_ROLE".to_owned(),
+        ),
         ("42", "42P01") => StoreError::Corrupt("a table is missing: run `rack-gateway-api migrate`".to_owned()),
         _ => StoreError::Corrupt(format!("it answered with code {code}")),
     }

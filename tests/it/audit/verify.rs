@@ -57,7 +57,10 @@ async fn expect(db: Db, sql: &str, good: u64, damage: &[(u64, Damage)]) {
     assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Tampered, 1), "{sql}");
 }
 
-async fn on_copies(db: Db, cases: &[(String, u64, &[(u64, Damage)])]) {
+/// A statement, the last record known good after it, and what is found.
+type Case<'a> = (String, u64, &'a [(u64, Damage)]);
+
+async fn on_copies(db: Db, cases: &[Case<'_>]) {
     for (sql, good, damage) in cases {
         expect(db.sibling().await, sql, *good, damage).await;
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rack_gateway::store::{Options, Store};
@@ -18,14 +18,16 @@ pub struct Cluster {
     dir: PathBuf,
     port: u16,
     /// Holds the pipe whose end stops the cluster.
-    _leash: Child,
+    _leash: ChildStdin,
 }
 
 impl Cluster {
     /// Makes and starts one. `settings` are `name=value` of `postgresql.conf`.
     pub fn start(settings: &[&str]) -> Self {
         let bin = bin_dir();
-        let dir = tempfile::Builder::new().prefix("rgw-pg-").tempdir().expect("a temporary directory").keep();
+        // Root's own temporary directory may be closed to the user that the server runs as.
+        let place = if is_root() { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+        let dir = tempfile::Builder::new().prefix("rgw-pg-").tempdir_in(place).expect("a temporary directory").keep();
         if is_root() {
             expect_ok(Command::new("chown").arg("postgres").arg(&dir), "give the directory to postgres");
         }
@@ -135,7 +137,7 @@ fn pg_ctl_start(bin: &Path, dir: &Path, port: u16, settings: &str) -> Command {
 
 /// Waits for this process to end, then stops the cluster and removes its directory. Signals of
 /// the terminal reach it too, and must not end it first.
-fn leash(bin: &Path, dir: &Path) -> Child {
+fn leash(bin: &Path, dir: &Path) -> ChildStdin {
     let stop = as_server(&bin.join("pg_ctl"));
     let words = std::iter::once(stop.get_program()).chain(stop.get_args());
     let script = r#"trap "" INT TERM HUP; dir=$1; shift; cat >/dev/null
@@ -143,7 +145,10 @@ fn leash(bin: &Path, dir: &Path) -> Child {
     let mut command = Command::new("sh");
     command.args(["-c", script, "leash"]).arg(dir).args(words);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-    command.spawn().expect("start a shell")
+    let mut shell = command.spawn().expect("start a shell");
+    let leash = shell.stdin.take().expect("its input");
+    std::thread::spawn(move || shell.wait());
+    leash
 }
 
 /// Output goes to files and pipes of its own: a server that inherits the test's output would keep
