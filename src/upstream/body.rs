@@ -3,21 +3,21 @@
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_http::error::PayloadError;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Payload;
 use awc::ClientResponse;
 use bytes::Bytes;
-use futures_util::Stream as _;
+use futures_util::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use super::tally::{Sent, Tally};
 use crate::audit::OutcomeResult;
 
-/// The client's body on its way to the rack.
+/// The client's body on its way to the rack. awc sends it on in pieces of at least 8 KiB.
 pub(super) struct Upload {
     payload: Payload,
     size: BodySize,
@@ -53,7 +53,7 @@ impl MessageBody for Upload {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.payload).poll_next(cx) {
+        match next_chunk(&mut this.payload, cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 this.sent.more(chunk.len());
                 let taken = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
@@ -62,7 +62,24 @@ impl MessageBody for Upload {
             }
             Poll::Ready(None) => this.ended(),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                this.sent.waits_for_client();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The next chunk that is not empty: an empty one would be written as the end of a chunked body.
+/// HTTP/2 clients may send such.
+fn next_chunk<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    loop {
+        match ready!(Pin::new(&mut *stream).poll_next(cx)) {
+            Some(Ok(chunk)) if chunk.is_empty() => {}
+            chunk => return Poll::Ready(chunk),
         }
     }
 }
@@ -126,7 +143,7 @@ impl MessageBody for Download {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         let Some(answer) = this.answer.as_mut() else { return Poll::Ready(None) };
-        match Pin::new(answer).poll_next(cx) {
+        match next_chunk(answer, cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 this.silence.broken();
                 if let Some(tally) = &this.tally {

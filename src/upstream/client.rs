@@ -89,7 +89,15 @@ impl Rack {
 
     /// Sends one request and reads the head of its answer.
     pub(super) async fn exchange(&self, request: &Request<'_>, body: impl MessageBody + 'static) -> Answer {
-        let generation = self.0.exchanges.borrow().clone();
+        self.exchange_with(&self.generation(), request, body).await
+    }
+
+    async fn exchange_with(
+        &self,
+        generation: &Generation,
+        request: &Request<'_>,
+        body: impl MessageBody + 'static,
+    ) -> Answer {
         let mut outgoing = generation.client.request(request.method.clone(), request.uri.clone());
         *outgoing.headers_mut() = request.headers.clone();
         let answer = outgoing.no_decompress().send_body(body).await;
@@ -102,7 +110,7 @@ impl Rack {
         };
         let suspect = matches!(checked, Err(Trouble::Informational(_) | Trouble::Unframed));
         if suspect || generation.spoiled.get() {
-            self.renew();
+            self.renew(generation);
         }
         checked
     }
@@ -110,19 +118,27 @@ impl Rack {
     /// [`Rack::exchange`] for a request without a body; if it ran into a connection that the rack had
     /// just closed, and only then, it is sent once more on a new one.
     pub(super) async fn exchange_again(&self, request: &Request<'_>) -> Answer {
-        match self.exchange(request, awc::body::None::new()).await {
+        let generation = self.generation();
+        match self.exchange_with(&generation, request, awc::body::None::new()).await {
             Err(Trouble::Send(error)) if request.is_repeatable() && is_stale(&error) => {
                 // Others in the pool are as old as this one.
-                self.renew();
+                self.renew(&generation);
                 self.exchange(request, awc::body::None::new()).await
             }
             answer @ (Ok(_) | Err(_)) => answer,
         }
     }
 
-    /// A new client with an empty pool. Exchanges under way keep the old one alive until they end.
-    fn renew(&self) {
-        self.0.exchanges.replace(Generation::new(self.config()));
+    fn generation(&self) -> Generation {
+        self.0.exchanges.borrow().clone()
+    }
+
+    /// A new client with an empty pool, unless that of `old` was replaced already. Exchanges under way
+    /// keep the old one alive until they end.
+    fn renew(&self, old: &Generation) {
+        if Rc::ptr_eq(&self.generation().spoiled, &old.spoiled) {
+            self.0.exchanges.replace(Generation::new(self.config()));
+        }
     }
 }
 

@@ -71,9 +71,7 @@ async fn ask(rack: &Rack, prepared: Prepared, streamed: Streamed, tally: &Tally)
     let limits = rack.limits();
     let answer = tokio::select! {
         answer = send(rack, &request, body, upload, tally) => answer?,
-        () = tally.sent().silence(limits.idle, limits.head) => {
-            return Err(Trouble::Silence { sent: tally.sent().is_whole() });
-        }
+        silent = tally.sent().silence(limits.idle, limits.head) => return Err(Trouble::Silence(silent)),
     };
     let status = answer.status();
     if status == StatusCode::UNAUTHORIZED {

@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, rt};
 use awc::BoxedSocket;
 use awc::error::WsClientError;
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _, future, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -21,7 +21,7 @@ use super::headers;
 use super::kill::KillSignal;
 use super::relay::{Relay, drain};
 use super::tally::Tally;
-use super::trouble::{Trouble, error_response};
+use super::trouble::{Silent, Trouble, error_response};
 use crate::audit::OutcomeResult;
 use crate::pep::{Permit, Prepared};
 
@@ -54,8 +54,7 @@ pub fn deny_socket(req: &HttpRequest, mut payload: Payload, message: &str, exit:
         timeout(REFUSED_GRACE, drain(&mut payload)).await.ok();
         Bytes::new()
     });
-    let body = frames.chain(until_read).filter(|bytes| future::ready(!bytes.is_empty()));
-    accept(req, body.map(Ok::<_, actix_web::Error>))
+    accept(req, frames.chain(until_read).map(Ok))
 }
 
 pub(super) async fn relay(
@@ -100,7 +99,7 @@ async fn dial(rack: &Rack, prepared: &Prepared) -> Result<(BoxedSocket, BytesMut
     }
     let opened = match timeout(rack.limits().socket_open, request.connect()).await {
         Ok(opened) => opened.map_err(refused)?,
-        Err(_elapsed) => return Err(Trouble::Silence { sent: true }),
+        Err(_elapsed) => return Err(Trouble::Silence(Silent::Answer)),
     };
     let (answer, framed) = opened;
     if has_extras(answer.headers()) {

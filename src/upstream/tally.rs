@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
+use super::trouble::Silent;
 use crate::audit::{Outcome, OutcomeResult};
 
 /// Takes the outcome. In production it completes the intent; dropped unused, the intent itself
@@ -102,6 +103,7 @@ pub(super) struct Sent {
     bytes: Cell<u64>,
     moved: Cell<Instant>,
     is_whole: Cell<bool>,
+    waits_for_client: Cell<bool>,
     whole: Notify,
 }
 
@@ -111,6 +113,7 @@ impl Default for Sent {
             bytes: Cell::default(),
             moved: Cell::new(Instant::now()),
             is_whole: Cell::default(),
+            waits_for_client: Cell::default(),
             whole: Notify::new(),
         }
     }
@@ -121,6 +124,12 @@ impl Sent {
     pub(super) fn more(&self, bytes: usize) {
         self.bytes.set(add(self.bytes.get(), bytes));
         self.moved.set(Instant::now());
+        self.waits_for_client.set(false);
+    }
+
+    /// The client has no more for now.
+    pub(super) fn waits_for_client(&self) {
+        self.waits_for_client.set(true);
     }
 
     /// The request was sent to its end.
@@ -130,12 +139,17 @@ impl Sent {
         self.whole.notify_one();
     }
 
-    pub(super) fn is_whole(&self) -> bool {
-        self.is_whole.get()
+    /// Waits until nothing was sent for `idle`, or nothing came back for `head` after the end.
+    pub(super) async fn silence(&self, idle: Duration, head: Duration) -> Silent {
+        self.until_silent(idle, head).await;
+        match (self.is_whole.get(), self.waits_for_client.get()) {
+            (true, _) => Silent::Answer,
+            (false, true) => Silent::Client,
+            (false, false) => Silent::Upload,
+        }
     }
 
-    /// Waits until nothing was sent for `idle`, or nothing came back for `head` after the end.
-    pub(super) async fn silence(&self, idle: Duration, head: Duration) {
+    async fn until_silent(&self, idle: Duration, head: Duration) {
         loop {
             let limit = if self.is_whole.get() { head } else { idle };
             let Some(deadline) = self.moved.get().checked_add(limit) else { return };

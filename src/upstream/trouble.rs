@@ -19,11 +19,8 @@ pub(super) enum Trouble {
     Unwritable(String),
     /// awc's own report.
     Send(SendRequestError),
-    /// The request, or then the answer, stood still for too long.
-    Silence {
-        /// Whether the whole request had been sent.
-        sent: bool,
-    },
+    /// Nothing moved for too long.
+    Silence(Silent),
     /// A status below 200, which would leave the connection one answer behind.
     Informational(StatusCode),
     /// The answer does not say how long it is, so its end cannot be told from a cut.
@@ -36,6 +33,17 @@ pub(super) enum Trouble {
     NoSocket(StatusCode),
     /// The rack's handshake is not that of a websocket.
     Handshake(String),
+}
+
+/// Who was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silent {
+    /// The client, for more of its body.
+    Client,
+    /// The rack, to take more of the body.
+    Upload,
+    /// The rack, to answer.
+    Answer,
 }
 
 /// One [`Trouble`], told.
@@ -87,14 +95,24 @@ impl Trouble {
             Self::Unwritable(why) => {
                 told(StatusCode::BAD_GATEWAY, "the request cannot be sent to the rack in this form", why)
             }
-            Self::Silence { sent: true } => told(
+            Self::Silence(Silent::Answer) => told(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the rack did not answer in time; look whether it was done before you repeat it",
                 "no answer in time",
             ),
-            Self::Silence { sent: false } => {
-                told(StatusCode::REQUEST_TIMEOUT, "the upload stood still for too long", "the upload stood still")
-            }
+            Self::Silence(Silent::Upload) => told(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the rack stopped reading the upload; try again",
+                "the rack stopped reading",
+            ),
+            Self::Silence(Silent::Client) => Told {
+                result: ClientGone,
+                ..told(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the upload stood still for too long; try again",
+                    "the client stopped sending",
+                )
+            },
             Self::Informational(status) => told(
                 StatusCode::BAD_GATEWAY,
                 "the rack sent an interim answer that the gateway does not accept; tell an operator",
@@ -140,7 +158,7 @@ fn not_sent(error: &SendRequestError) -> (StatusCode, &'static str) {
         SendRequestError::Connect(_) => (StatusCode::BAD_GATEWAY, UNREACHABLE),
         SendRequestError::Send(_) => (
             StatusCode::BAD_GATEWAY,
-            "the rack closed the connection before it had the whole request; it may be too large, or the rack restarted",
+            "the rack closed the connection before it had the whole request; try again, perhaps with less",
         ),
         SendRequestError::Response(_) => (StatusCode::BAD_GATEWAY, MALFORMED),
         _ => (StatusCode::BAD_GATEWAY, "the request could not be sent to the rack; tell an operator"),
@@ -162,4 +180,44 @@ fn chain(error: &SendRequestError) -> String {
         cause = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_cli_prints_is_plain() {
+        let io = || std::io::Error::other("100% \u{fc}");
+        let troubles = [
+            Trouble::Busy,
+            Trouble::Unwritable("100%".to_owned()),
+            Trouble::Silence(Silent::Client),
+            Trouble::Silence(Silent::Upload),
+            Trouble::Silence(Silent::Answer),
+            Trouble::Informational(StatusCode::PROCESSING),
+            Trouble::Unframed,
+            Trouble::Credential,
+            Trouble::Redirect(StatusCode::FOUND),
+            Trouble::NoSocket(StatusCode::FORBIDDEN),
+            Trouble::Handshake("100%".to_owned()),
+            Trouble::Send(SendRequestError::Body(Box::new(io()))),
+            Trouble::Send(SendRequestError::Send(io())),
+            Trouble::Send(SendRequestError::Timeout),
+            Trouble::Send(SendRequestError::Connect(ConnectError::Timeout)),
+            Trouble::Send(SendRequestError::Connect(ConnectError::Disconnected)),
+            Trouble::Send(SendRequestError::Connect(ConnectError::Io(io()))),
+            Trouble::Send(SendRequestError::Response(ParseError::Io(io()))),
+            Trouble::Send(SendRequestError::Response(ParseError::Header)),
+        ];
+        for trouble in troubles {
+            let told = trouble.told();
+            let text = told.text;
+            assert!(text.is_ascii() && !text.contains('%') && !text.ends_with('.'), "{text}");
+            assert!(text.starts_with(char::is_lowercase), "{text}");
+            assert!(told.status.is_client_error() || told.status.is_server_error(), "{trouble:?}");
+            assert_ne!(told.status, StatusCode::UNAUTHORIZED, "{trouble:?}: the CLI would step up");
+            assert!(!told.detail.is_empty(), "{trouble:?}");
+        }
+    }
 }

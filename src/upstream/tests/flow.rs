@@ -1,21 +1,44 @@
 //! The relay and the connection below awc without a network, where nothing depends on its buffers.
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use actix_http::BoxedPayloadStream;
+use actix_web::body::MessageBody as _;
+use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, test::TestRequest};
 use bytes::BytesMut;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::poll_fn, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
+use crate::upstream::body::Upload;
 use crate::upstream::io::{End, RackIo};
 use crate::upstream::relay::Relay;
 
-async fn no_payload() -> web::Payload {
-    let (req, mut payload) = TestRequest::default().to_http_parts();
-    web::Payload::from_request(&req, &mut payload).await.expect("a payload")
+async fn payload(chunks: &[&'static str]) -> web::Payload {
+    let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
+    let mut payload = Payload::from(Box::pin(stream::iter(chunks)) as BoxedPayloadStream);
+    web::Payload::from_request(&TestRequest::default().to_http_request(), &mut payload).await.expect("a payload")
+}
+
+#[actix_web::test]
+async fn an_empty_piece_does_not_end_an_upload() {
+    for (length, is_whole) in [(None, true), (Some(4), true), (Some(5), false)] {
+        let tally = Tally::new(drop);
+        let mut upload = Upload::new(payload(&["", "ab", "", "", "cd", ""]).await, length, tally.sent());
+        let mut pieces = Vec::new();
+        let end = loop {
+            match poll_fn(|cx| Pin::new(&mut upload).poll_next(cx)).await {
+                Some(Ok(piece)) => pieces.push(piece),
+                Some(Err(_)) => break false,
+                None => break true,
+            }
+        };
+        assert_eq!((pieces, end), (vec![Bytes::from("ab"), Bytes::from("cd")], is_whole), "{length:?}");
+    }
 }
 
 #[actix_web::test]
@@ -23,7 +46,7 @@ async fn a_client_that_does_not_read_stops_the_rack() {
     let (rack, mut far) = duplex(1024);
     let (_switch, signal) = kill_switch();
     let tally = Tally::new(drop);
-    let (relay, mut client) = Relay::new(Box::new(rack), BytesMut::new(), no_payload().await, signal, &limits(), tally);
+    let (relay, mut client) = Relay::new(Box::new(rack), BytesMut::new(), payload(&[]).await, signal, &limits(), tally);
     let mut relay = Box::pin(relay.run());
     let mut written = 0;
     // Runs both until neither moves.

@@ -3,6 +3,7 @@
 use super::raw::{frame, handshake};
 use super::*;
 use crate::upstream::Kill;
+use std::time::Instant;
 
 const FIN_TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -164,7 +165,8 @@ async fn extras_that_nobody_offered_are_refused() {
         let accept = actix_http::ws::hash_key(head.get("sec-websocket-key").expect("a key").as_bytes());
         let accept = String::from_utf8_lossy(&accept);
         let answer = format!(
-            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{extra}\r\n\r\n"
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n{extra}\r\n\r\n"
         );
         rack.send(answer).await;
         assert_eq!(client.answer().await.status(), 502);
@@ -205,10 +207,11 @@ async fn a_rack_that_does_not_answer_the_handshake_is_a_504() {
 #[actix_web::test]
 async fn silence_ends_a_socket_and_pings_keep_it() {
     let server = RawServer::bind().await;
-    let mut gateway = Gateway::with(&server, Limits { socket_idle: Duration::from_millis(300), ..limits() });
+    let idle = Duration::from_millis(500);
+    let mut gateway = Gateway::with(&server, Limits { socket_idle: idle, ..limits() });
     let (mut client, mut rack) = open(&server, &gateway, b"", b"").await;
-    for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(30)).await;
+    let start = Instant::now();
+    while start.elapsed() < idle * 2 {
         pass(&mut client, &mut rack, &frame(0x89, MASK, b"")).await;
     }
     assert!(client.read_to_end().await.is_empty());
@@ -224,7 +227,8 @@ async fn a_kill_is_said_at_the_next_place_for_a_frame() {
     let whole = frame(FIN_TEXT, None, b"some output");
     let start = frame(0x01, None, b"begin");
     // What the rack sent before, what it sends after, and what the client sees at the end.
-    let cases: [(&str, Vec<u8>, &[u8], Option<u8>, Vec<u8>); 5] = [
+    type Case<'a> = (&'a str, Vec<u8>, &'a [u8], Option<u8>, Vec<u8>);
+    let cases: [Case<'_>; 5] = [
         ("between frames", whole.clone(), b"", Some(137), sentinel.clone()),
         ("no exit code", whole.clone(), b"", None, EMPTY_BINARY.to_vec()),
         ("in a frame", whole[..5].to_vec(), &whole[5..], Some(137), [&whole[5..], &sentinel].concat()),

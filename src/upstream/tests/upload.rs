@@ -119,8 +119,17 @@ async fn an_upload_that_stands_still_is_ended() {
     client.send("part").await;
     let mut rack = server.accept().await;
     assert_eq!(client.answer().await.status(), 408);
-    gateway.ended(OutcomeResult::UpstreamError, 408).await;
+    gateway.ended(OutcomeResult::ClientGone, 408).await;
     assert!(!rack.read_to_end().await.ends_with(b"rest"));
+    // The same if it is the rack that stands still.
+    let mut gateway = Gateway::with(&server, Limits { idle: Duration::from_millis(500), ..limits() });
+    let body = vec![0; 64 << 20];
+    let mut client = gateway.send(post("Content-Length: 90000000\r\n")).await;
+    client.try_send(body).await.ok();
+    let rack = server.accept().await;
+    assert_eq!(client.answer().await.status(), 504);
+    gateway.ended(OutcomeResult::UpstreamError, 504).await;
+    drop(rack);
 }
 
 #[actix_web::test]
