@@ -1,1 +1,37 @@
-//! The policy decision point.
+//! The decision point: questions in, decisions out.
+//!
+//! Pure: no I/O, no clock, no async. The only room that knows Cedar. What may be decided is in
+//! `policies/` and `schema/`; this room reads them, refuses what is wrong with them, and answers.
+//! Rust computes facts and decides nothing.
+
+mod annotations;
+mod bundle;
+mod canary;
+mod case;
+mod context;
+mod data;
+mod decide;
+mod decision;
+mod entities;
+mod explain;
+mod loader;
+mod matrix;
+mod problem;
+mod question;
+mod slices;
+mod sources;
+mod suite;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use bundle::{Bundle, CheckReport, check};
+pub use decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
+pub use matrix::{MATRIX_COMMAND, matrix};
+pub use problem::{BundleErrors, Problem};
+pub use question::{
+    Approval, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+};
+pub use sources::{SourceFile, Sources};
+pub use suite::{Failure, SuiteReport, run_suite};

@@ -1,0 +1,112 @@
+//! Requests that must be denied, asked before a bundle may decide anything.
+//!
+//! They catch what no parser sees: a bundle that is well formed and lets everybody in, and an
+//! engine that was fed so that guardrails are skipped.
+
+use super::bundle::Bundle;
+use super::decision::Verdict;
+use super::problem::Problem;
+use super::question::{Approval, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef};
+use super::sources::Sources;
+use super::suite;
+use super::table;
+use crate::routes::{Resource, Row};
+use cedar_policy::{Decision, Policy, PolicyId, PolicySet, Request};
+use std::net::{IpAddr, Ipv4Addr};
+use time::OffsetDateTime;
+
+/// Problems of a bundle that permits what it must not.
+pub(super) fn failures(bundle: &Bundle, sources: &Sources) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = table::rows().filter_map(|row| stranger(bundle, row)).collect();
+    problems.extend(table::rows().filter_map(|row| skipped_group(bundle, row)));
+    problems.extend(suite::failed_canaries(bundle, sources));
+    problems
+}
+
+/// Somebody who holds no role, in no particular circumstances.
+fn nobody() -> Principal {
+    Principal {
+        kind: PrincipalKind::User,
+        id: "canary".to_owned(),
+        roles: Vec::new(),
+        groups: Vec::new(),
+        email: String::new(),
+        suspended: false,
+        version: 0,
+        workload: None,
+    }
+}
+
+/// A resource of the kind that a row acts on.
+pub(super) fn resource(rack: &str, row: &Row) -> ResourceRef {
+    sample(rack, row.resource, "canary")
+}
+
+/// A resource of this kind, of this app where it is of one.
+pub(super) fn sample(rack: &str, kind: Resource, app: &str) -> ResourceRef {
+    let of_app = kind.params().first().is_some_and(|first| first.0 == "app");
+    let id = match kind {
+        Resource::Rack => rack.to_owned(),
+        Resource::Tunnel => format!("{app}/5432"),
+        _ if of_app => {
+            let rest = kind.params().iter().skip(1).map(|param| format!("/{}", param.0));
+            std::iter::once(app.to_owned()).chain(rest).collect()
+        }
+        _ => app.to_owned(),
+    };
+    ResourceRef { kind, id, app: of_app.then(|| app.to_owned()) }
+}
+
+/// Circumstances in which nothing speaks for the principal.
+pub(super) fn context(row: &Row) -> Context {
+    Context {
+        now: OffsetDateTime::UNIX_EPOCH,
+        source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        mfa: Mfa::never(),
+        approval: Approval::none(),
+        break_glass: String::new(),
+        exec: (row.contract.facts == crate::routes::Facts::Exec).then(Default::default),
+    }
+}
+
+/// A stranger gets in.
+fn stranger(bundle: &Bundle, row: &Row) -> Option<Problem> {
+    let (principal, resource, context) = (nobody(), resource(&bundle.rack, row), context(row));
+    let question = Question { principal: &principal, action: row.action, resource: &resource, context: &context };
+    let decision = bundle.decide(&question);
+    // A denial by an error would hide that the policies permit it.
+    if decision.verdict() == Verdict::Deny && decision.errors().is_empty() {
+        return None;
+    }
+    let because: Vec<&str> = decision.reasons().iter().map(|reason| &*reason.id).collect();
+    let message = format!(
+        "{} must be denied to a user without roles, and is not: {} {}",
+        row.action,
+        decision.verdict(),
+        because.iter().copied().chain(decision.errors().iter().map(String::as_str)).collect::<Vec<_>>().join(", ")
+    );
+    Some(Problem::new("policies", None, message, "name a role or a group in the scope of the permit"))
+}
+
+/// A forbid on a group of the row does not bite, though it would if the engine were fed rightly.
+fn skipped_group(bundle: &Bundle, row: &Row) -> Option<Problem> {
+    let group = row.groups.first()?;
+    let bites = probe(bundle, row, group).unwrap_or(false);
+    let message = format!("a forbid on the group {group} does not reach {}", row.action);
+    (!bites).then(|| Problem::new("schema", None, message, "restore the action groups of the schema"))
+}
+
+fn probe(bundle: &Bundle, row: &Row, group: &str) -> Option<bool> {
+    let permit = "permit (principal, action, resource);";
+    let forbid = format!("forbid (principal, action in Action::\"{group}\", resource);");
+    let parse = |id: &str, text: &str| Policy::parse(Some(PolicyId::new(id)), text).ok();
+    let set = PolicySet::from_policies([parse("permit", permit)?, parse("forbid", &forbid)?]).ok()?;
+    let action = bundle.actions.get(row.action)?;
+    let resource = resource(&bundle.rack, row);
+    let store = bundle.facts.store(&nobody(), (action.index, &action.base), &resource).ok()?;
+    let context = super::context::build(&context(row), action.slice.reads).ok()?;
+    let schema = Some(bundle.facts.schema());
+    let request = Request::new(store.principal.clone(), action.uid.clone(), store.resource.clone(), context, schema);
+    let response = bundle.authorizer.is_authorized(&request.ok()?, &set, &store.entities);
+    Some(response.decision() == Decision::Deny)
+}

@@ -1,0 +1,290 @@
+//! Questions written down as JSON: canaries, and the cases of the policy tests.
+
+use super::bundle::Bundle;
+use super::data::{App, json_problem};
+use super::problem::Problem;
+use super::question::{
+    Approval, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+};
+use super::sources::SourceFile;
+use super::{canary, table};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// When cases happen, unless they say otherwise.
+const NOW: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
+/// From where.
+const SOURCE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// Principals and apps that cases name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cast {
+    #[serde(default)]
+    pub principals: BTreeMap<String, Person>,
+    #[serde(default)]
+    pub apps: Vec<App>,
+}
+
+/// A principal, as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Person {
+    kind: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    suspended: bool,
+    workload: Option<Claims>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    issuer: String,
+    repository: String,
+    #[serde(rename = "ref")]
+    git_ref: String,
+    ref_protected: bool,
+    sha: String,
+    #[serde(default)]
+    environment: String,
+    #[serde(default)]
+    run: String,
+}
+
+/// Who asks: somebody of the cast, or written out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Who {
+    /// By name.
+    Named(String),
+    /// In full.
+    Written(Box<Person>),
+}
+
+/// A question, with its answer where it is a test.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    pub name: String,
+    pub principal: Who,
+    pub action: String,
+    /// Entity id; the kind is that of the action. Without it, the rack or an app that is not listed.
+    pub resource: Option<String>,
+    #[serde(default)]
+    pub context: Circumstances,
+    pub decision: Option<String>,
+    pub reasons: Option<BTreeSet<String>>,
+    #[serde(default)]
+    pub challenges: Vec<String>,
+    pub shadow: Option<ShadowCase>,
+}
+
+/// What shadow policies would change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShadowCase {
+    pub decision: String,
+    pub reasons: BTreeSet<String>,
+}
+
+/// What differs from ordinary circumstances.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Circumstances {
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    now: Option<OffsetDateTime>,
+    source_ip: Option<IpAddr>,
+    #[serde(default)]
+    mfa: Factor,
+    #[serde(default)]
+    approval: Approved,
+    #[serde(default)]
+    break_glass: String,
+    #[serde(default)]
+    exec: Command,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Factor {
+    age_s: i64,
+    phishing_resistant: bool,
+    bound_to_request: bool,
+    method: String,
+}
+
+impl Default for Factor {
+    fn default() -> Self {
+        Self { age_s: NEVER_S, phishing_resistant: false, bound_to_request: false, method: String::new() }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Approved {
+    count: i64,
+    age_s: i64,
+}
+
+impl Default for Approved {
+    fn default() -> Self {
+        Self { count: 0, age_s: NEVER_S }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Command {
+    command: String,
+    entrypoint: bool,
+    image: String,
+    volumes: bool,
+    environment: bool,
+    release: String,
+    privileged: bool,
+    node_labels: String,
+}
+
+/// A question with everything that it refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Posed {
+    pub principal: Principal,
+    pub action: String,
+    pub resource: ResourceRef,
+    pub context: Context,
+}
+
+impl Posed {
+    pub(super) fn question(&self) -> Question<'_> {
+        Question { principal: &self.principal, action: &self.action, resource: &self.resource, context: &self.context }
+    }
+
+    /// How many of the facts differ: principal, action, resource, and each part of the context.
+    pub(super) fn distance(&self, other: &Self) -> usize {
+        let (a, b) = (&self.context, &other.context);
+        let differences = [
+            self.principal != other.principal,
+            self.action != other.action,
+            self.resource != other.resource,
+            a.now != b.now,
+            a.source_ip != b.source_ip,
+            a.mfa != b.mfa,
+            a.approval != b.approval,
+            a.break_glass != b.break_glass,
+            a.exec != b.exec,
+        ];
+        differences.into_iter().filter(|differs| *differs).count()
+    }
+}
+
+/// Read a JSON file of a known shape.
+pub(super) fn parse<T: for<'a> Deserialize<'a>>(file: &SourceFile, shape: &str) -> Result<T, Problem> {
+    serde_json::from_str(&file.text).map_err(|error| json_problem(file, &error, shape))
+}
+
+impl Asked {
+    /// Put in what the case refers to.
+    ///
+    /// # Errors
+    /// Names that the cast or the route table does not know.
+    pub(super) fn pose(&self, bundle: &Bundle, cast: &Cast) -> Result<Posed, String> {
+        let row = table::rows()
+            .find(|row| row.action == self.action)
+            .ok_or_else(|| format!("action {} is unknown", self.action))?;
+        let (name, person) = match &self.principal {
+            Who::Named(name) => {
+                let person = cast.principals.get(name).ok_or_else(|| format!("{name} is not in the cast"))?;
+                (name.as_str(), person)
+            }
+            Who::Written(person) => ("", &**person),
+        };
+        let sample = canary::sample(bundle.rack(), row.resource, "unlisted");
+        let resource = match &self.resource {
+            None => sample,
+            Some(id) => {
+                let app = sample.app.as_ref().map(|_| id.split('/').next().unwrap_or_default().to_owned());
+                ResourceRef { kind: row.resource, id: id.clone(), app }
+            }
+        };
+        let context = self.context.context(canary::context(row));
+        Ok(Posed { principal: person.principal(name)?, action: self.action.clone(), resource, context })
+    }
+}
+
+impl Person {
+    fn principal(&self, name: &str) -> Result<Principal, String> {
+        let kinds = [PrincipalKind::User, PrincipalKind::ApiToken, PrincipalKind::Workload];
+        let kind = kinds.into_iter().find(|kind| kind.entity_type() == self.kind);
+        let kind = kind.ok_or_else(|| format!("a principal is a User, ApiToken or Workload, not a {}", self.kind))?;
+        let id = if self.id.is_empty() { name } else { &self.id };
+        Ok(Principal {
+            kind,
+            id: id.to_owned(),
+            roles: self.roles.clone(),
+            groups: self.groups.clone(),
+            email: self.email.clone(),
+            suspended: self.suspended,
+            version: 0,
+            workload: self.workload.as_ref().map(Claims::facts),
+        })
+    }
+}
+
+impl Claims {
+    fn facts(&self) -> WorkloadFacts {
+        WorkloadFacts {
+            issuer: self.issuer.clone(),
+            repository: self.repository.clone(),
+            git_ref: self.git_ref.clone(),
+            ref_protected: self.ref_protected,
+            sha: self.sha.clone(),
+            environment: self.environment.clone(),
+            run: self.run.clone(),
+        }
+    }
+}
+
+impl Circumstances {
+    fn context(&self, ordinary: Context) -> Context {
+        let (mfa, approval) = (&self.mfa, &self.approval);
+        Context {
+            now: self.now.unwrap_or(NOW),
+            source_ip: self.source_ip.unwrap_or(SOURCE_IP),
+            mfa: Mfa {
+                age_s: mfa.age_s,
+                phishing_resistant: mfa.phishing_resistant,
+                bound_to_request: mfa.bound_to_request,
+                method: mfa.method.clone(),
+            },
+            approval: Approval { count: approval.count, age_s: approval.age_s },
+            break_glass: self.break_glass.clone(),
+            exec: ordinary.exec.map(|_| self.exec.exec()),
+        }
+    }
+}
+
+impl Command {
+    fn exec(&self) -> Exec {
+        Exec {
+            command: self.command.clone(),
+            entrypoint: self.entrypoint,
+            image: self.image.clone(),
+            volumes: self.volumes,
+            environment: self.environment,
+            release: self.release.clone(),
+            privileged: self.privileged,
+            node_labels: self.node_labels.clone(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The decision: one evaluation, and on a denial that challenges might lift, a second one with
+//! those challenges assumed to be met.
+//!
+//! Whatever cannot be evaluated as it should is denied, with an error that is worth an alarm.
+
+use super::bundle::{Action, Bundle};
+use super::context;
+use super::decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
+use super::entities::Store;
+use super::explain;
+use super::question::{Context, Question};
+use cedar_policy::{Decision as Effect, PolicySet, Request, Response};
+use std::sync::Arc;
+
+/// One evaluation of a set of policies, challenges included.
+struct Judged {
+    verdict: Verdict,
+    reasons: Vec<Reason>,
+    errors: Vec<String>,
+    challenges: Vec<ChallengeKind>,
+    hypothetical: Option<Hypothetical>,
+}
+
+impl Judged {
+    fn denied(reasons: Vec<Reason>, errors: Vec<String>) -> Self {
+        Self { verdict: Verdict::Deny, reasons, errors, challenges: Vec::new(), hypothetical: None }
+    }
+
+    fn reason_ids(&self) -> Vec<Arc<str>> {
+        self.reasons.iter().map(|reason| Arc::clone(&reason.id)).collect()
+    }
+}
+
+/// What does not change between the evaluations of one question.
+struct Asked<'a> {
+    bundle: &'a Bundle,
+    action: &'a Action,
+    store: &'a Store,
+    context: &'a Context,
+}
+
+impl Bundle {
+    /// Decide one question. Never fails: what cannot be decided is denied.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        let Some(action) = self.actions.get(question.action) else {
+            return self.refuse(question, format!("action {} is unknown", question.action));
+        };
+        let store = match self.facts.store(question.principal, (action.index, &action.base), question.resource) {
+            Ok(store) => store,
+            Err(error) => return self.refuse(question, error),
+        };
+        if let Err(error) = is_complete(&store, action) {
+            return self.refuse(question, error);
+        }
+        let asked = Asked { bundle: self, action, store: &store, context: question.context };
+        let judged = asked.judge(&action.slice.live);
+        let shadow = action.slice.with_shadow.as_ref().and_then(|set| asked.shadow(set, &judged));
+        self.decision(question, judged, shadow)
+    }
+
+    /// A denial of a question that could not be evaluated.
+    fn refuse(&self, question: &Question<'_>, error: String) -> Decision {
+        self.decision(question, Judged::denied(Vec::new(), vec![error]), None)
+    }
+
+    fn decision(&self, question: &Question<'_>, judged: Judged, shadow: Option<Shadow>) -> Decision {
+        let mut decision = Decision {
+            verdict: judged.verdict,
+            reasons: judged.reasons,
+            errors: judged.errors,
+            challenges: judged.challenges,
+            hypothetical: judged.hypothetical,
+            shadow,
+            bundle: Arc::clone(&self.digest),
+            explanation: String::new(),
+        };
+        if decision.verdict != Verdict::Allow {
+            decision.explanation = explain::refusal(self, question, &decision);
+        }
+        decision
+    }
+
+    fn reason(&self, id: &cedar_policy::PolicyId) -> Reason {
+        let id: &str = id.as_ref();
+        self.metas.get(id).map_or_else(
+            || Reason { id: id.into(), why: "".into(), challenge: None },
+            |meta| Reason { id: Arc::clone(&meta.id), why: Arc::clone(&meta.why), challenge: meta.challenge },
+        )
+    }
+}
+
+/// A policy about a principal, resource or group that is not there does not match and does not
+/// fail: it is silently skipped. So their presence is checked, not assumed.
+fn is_complete(store: &Store, action: &Action) -> Result<(), String> {
+    let wanted = [("principal", &store.principal), ("resource", &store.resource), ("action", &action.uid)];
+    wanted.into_iter().try_for_each(|(role, uid)| match store.entities.get(uid) {
+        Some(_) => Ok(()),
+        None => Err(format!("the {role} {uid} is not among the entities")),
+    })
+}
+
+impl Asked<'_> {
+    fn judge(&self, set: &PolicySet) -> Judged {
+        let response = match self.evaluate(set, self.context) {
+            Ok(response) => response,
+            Err(error) => return Judged::denied(Vec::new(), vec![error]),
+        };
+        let reasons = self.reasons(&response);
+        let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
+        if !errors.is_empty() {
+            return Judged::denied(reasons, errors);
+        }
+        if response.decision() == Effect::Allow {
+            return Judged { verdict: Verdict::Allow, ..Judged::denied(reasons, errors) };
+        }
+        let Some(assumed) = liftable(&reasons) else {
+            return Judged::denied(reasons, errors);
+        };
+        self.with_challenges(set, reasons, assumed)
+    }
+
+    /// The second evaluation: would it be allowed with these challenges met?
+    fn with_challenges(&self, set: &PolicySet, reasons: Vec<Reason>, assumed: Vec<ChallengeKind>) -> Judged {
+        let response = match self.evaluate(set, &context::assuming(self.context, &assumed)) {
+            Ok(response) => response,
+            Err(error) => return Judged::denied(reasons, vec![error]),
+        };
+        let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
+        let allowed = response.decision() == Effect::Allow && errors.is_empty();
+        let hypothetical = Hypothetical {
+            assumed: assumed.clone(),
+            verdict: if allowed { Verdict::Allow } else { Verdict::Deny },
+            reasons: self.reasons(&response).into_iter().map(|reason| reason.id).collect(),
+        };
+        let denied = Judged { hypothetical: Some(hypothetical), ..Judged::denied(reasons, errors) };
+        if allowed { Judged { verdict: Verdict::Challenge, challenges: assumed, ..denied } } else { denied }
+    }
+
+    /// What would change if the shadow policies were enforced too.
+    fn shadow(&self, set: &PolicySet, live: &Judged) -> Option<Shadow> {
+        let shadow = self.judge(set);
+        let (now, then) = (live.reason_ids(), shadow.reason_ids());
+        let same = live.verdict == shadow.verdict && now == then && live.errors == shadow.errors;
+        (!same).then_some(Shadow { verdict: shadow.verdict, reasons: then, errors: shadow.errors })
+    }
+
+    fn evaluate(&self, set: &PolicySet, context: &Context) -> Result<Response, String> {
+        let context = context::build(context, self.action.slice.reads)?;
+        let request = Request::new(
+            self.store.principal.clone(),
+            self.action.uid.clone(),
+            self.store.resource.clone(),
+            context,
+            Some(self.bundle.facts.schema()),
+        )
+        .map_err(|error| error.to_string())?;
+        Ok(self.bundle.authorizer.is_authorized(&request, set, &self.store.entities))
+    }
+
+    fn reasons(&self, response: &Response) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = response.diagnostics().reason().map(|id| self.bundle.reason(id)).collect();
+        reasons.sort_by(|a, b| a.id.cmp(&b.id));
+        reasons
+    }
+}
+
+/// The challenges that together would lift all these forbids, or nothing when one of the forbids
+/// cannot be lifted. A bound second factor is a second factor.
+fn liftable(reasons: &[Reason]) -> Option<Vec<ChallengeKind>> {
+    let mut challenges: Vec<ChallengeKind> = reasons.iter().map(|reason| reason.challenge).collect::<Option<_>>()?;
+    challenges.sort_unstable();
+    challenges.dedup();
+    if challenges.contains(&ChallengeKind::MfaBound) {
+        challenges.retain(|kind| *kind != ChallengeKind::Mfa);
+    }
+    (!challenges.is_empty()).then_some(challenges)
+}

@@ -1,0 +1,57 @@
+//! A denial in one line, for the person who reads it in a terminal.
+
+use super::bundle::Bundle;
+use super::decision::{ChallengeKind, Decision, Verdict};
+use super::question::Question;
+
+/// Most characters of an id that are shown.
+const SHOWN: usize = 80;
+
+/// What was refused, by which policy and why, and what would help. A principal without any
+/// declared role learns that it is not permitted, and nothing about the rules.
+pub(super) fn refusal(bundle: &Bundle, question: &Question<'_>, decision: &Decision) -> String {
+    let is_stranger = !question.principal.roles.iter().any(|role| bundle.facts.roles().is_declared(role));
+    if is_stranger {
+        return "not permitted".to_owned();
+    }
+    let what = format!(
+        "{} on {} {}",
+        plain(question.action),
+        question.resource.kind.entity_type(),
+        plain(&question.resource.id)
+    );
+    if !decision.errors().is_empty() {
+        return format!("{what} refused: the policies could not be evaluated; the record says why, tell an operator");
+    }
+    if decision.reasons().is_empty() {
+        return format!("{what} refused: no policy permits it to your roles{}", granting(bundle, question));
+    }
+    let reasons = decision.reasons().iter().map(|reason| format!("{} ({})", reason.why, reason.id));
+    let reasons: Vec<String> = reasons.collect();
+    format!("{what} refused: {}{}", reasons.join(", and "), help(decision))
+}
+
+/// The roles that would help, as far as scopes of permits tell.
+fn granting(bundle: &Bundle, question: &Question<'_>) -> String {
+    let roles = bundle.actions.get(question.action).map_or(&[][..], |action| &action.slice.granting);
+    if roles.is_empty() { String::new() } else { format!("; roles that may: {}", roles.join(", ")) }
+}
+
+fn help(decision: &Decision) -> String {
+    if decision.verdict() != Verdict::Challenge {
+        return String::new();
+    }
+    let steps = decision.challenges().iter().map(|challenge| match challenge {
+        ChallengeKind::Approval => "an approval by somebody else",
+        ChallengeKind::Mfa => "a fresh second factor",
+        ChallengeKind::MfaBound => "a security key or passkey, for this very request",
+    });
+    let steps: Vec<&str> = steps.collect();
+    format!("; it would pass with {}", steps.join(", then "))
+}
+
+/// What a client chose, made harmless: the convox command prints through a format string.
+fn plain(text: &str) -> String {
+    let harmless = |c: char| if c == '%' || c.is_control() { '?' } else { c };
+    text.chars().take(SHOWN).map(harmless).collect()
+}

@@ -1,0 +1,175 @@
+//! What the decision point is asked: who wants to do what to which thing, under which circumstances.
+//!
+//! These are plain facts that the rooms before this one established. Nothing here is looked up,
+//! and no field has a default: a fact that is not known has a value that says so.
+
+use crate::routes;
+use std::net::IpAddr;
+use time::OffsetDateTime;
+
+/// An age, in seconds, that stands for "never". Finite on purpose: sums with it cannot overflow,
+/// and an overflow would make Cedar skip the policy.
+pub const NEVER_S: i64 = 4_000_000_000;
+
+/// What sort of principal asks. Each is an entity type of the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PrincipalKind {
+    /// A person; the id is the identity provider's subject.
+    User,
+    /// A token of the gateway's own, with roles of its own.
+    ApiToken,
+    /// A CI run, proven by an identity token of its platform.
+    Workload,
+}
+
+impl PrincipalKind {
+    /// Name of the entity type in `schema/`.
+    #[must_use]
+    pub const fn entity_type(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::ApiToken => "ApiToken",
+            Self::Workload => "Workload",
+        }
+    }
+}
+
+/// Verified claims about a CI run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct WorkloadFacts {
+    /// Issuer of the identity token.
+    pub issuer: String,
+    /// Repository, as the platform names it.
+    pub repository: String,
+    /// Full git reference.
+    pub git_ref: String,
+    /// Whether the platform protects that reference.
+    pub ref_protected: bool,
+    /// Commit.
+    pub sha: String,
+    /// Deployment environment, empty when there is none.
+    pub environment: String,
+    /// Id of the run.
+    pub run: String,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// Entity type.
+    pub kind: PrincipalKind,
+    /// Entity id.
+    pub id: String,
+    /// Roles held; those that `policies/roles.json` does not declare give nothing.
+    pub roles: Vec<String>,
+    /// Groups of the identity provider; only people have any.
+    pub groups: Vec<String>,
+    /// E-mail address of a person, empty otherwise.
+    pub email: String,
+    /// Whether an administrator suspended it.
+    pub suspended: bool,
+    /// Changes with anything that the store knows about the principal.
+    pub version: u64,
+    /// Claims of a CI run; a workload without them is refused.
+    pub workload: Option<WorkloadFacts>,
+}
+
+/// What the request is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceRef {
+    /// Entity type.
+    pub kind: routes::Resource,
+    /// Entity id: the path parameters joined by `/`, or the rack's name.
+    pub id: String,
+    /// The app it belongs to, where it belongs to one.
+    pub app: Option<String>,
+}
+
+/// How the principal last proved a second factor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mfa {
+    /// Seconds since then.
+    pub age_s: i64,
+    /// Whether the factor cannot be phished.
+    pub phishing_resistant: bool,
+    /// Whether the proof was given for this very request.
+    pub bound_to_request: bool,
+    /// Name of the factor.
+    pub method: String,
+}
+
+impl Mfa {
+    /// No second factor was ever proved.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self { age_s: NEVER_S, phishing_resistant: false, bound_to_request: false, method: String::new() }
+    }
+}
+
+/// Approvals that hold for this very request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Approval {
+    /// Distinct people other than the requester.
+    pub count: i64,
+    /// Seconds since the last of them.
+    pub age_s: i64,
+}
+
+impl Approval {
+    /// Nobody approved.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { count: 0, age_s: NEVER_S }
+    }
+}
+
+/// What a command would run. Required for rows whose facts are `Exec`, and absent for all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Exec {
+    /// The command line; bytes that are not UTF-8 replaced.
+    pub command: String,
+    /// Whether it goes through the image's entrypoint.
+    pub entrypoint: bool,
+    /// Image, empty for that of the release.
+    pub image: String,
+    /// Whether volumes are mounted.
+    pub volumes: bool,
+    /// Whether environment variables are given.
+    pub environment: bool,
+    /// Release, empty for the running one.
+    pub release: String,
+    /// Whether it runs privileged.
+    pub privileged: bool,
+    /// Node labels, empty when none are asked for.
+    pub node_labels: String,
+}
+
+/// The circumstances of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Now.
+    pub now: OffsetDateTime,
+    /// The caller's address, as the gateway established it.
+    pub source_ip: IpAddr,
+    /// Second factor.
+    pub mfa: Mfa,
+    /// Approvals.
+    pub approval: Approval,
+    /// Ticket of the open break-glass grant, empty when there is none.
+    pub break_glass: String,
+    /// What would be run.
+    pub exec: Option<Exec>,
+}
+
+/// One question to the decision point.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// The Cedar action id: `app:delete`.
+    pub action: &'a str,
+    /// What it is about.
+    pub resource: &'a ResourceRef,
+    /// Under which circumstances.
+    pub context: &'a Context,
+}

@@ -1,0 +1,4 @@
+//! Tests of the decision point.
+
+mod matrix;
+mod table;
