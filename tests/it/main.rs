@@ -4,6 +4,7 @@
 mod attacks;
 mod audit;
 mod compile_fail;
+mod dev_rack;
 mod failure;
 mod harness;
 mod process;

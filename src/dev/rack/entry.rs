@@ -40,7 +40,7 @@ pub(super) async fn serve(rack: RackState, mut request: Request) -> Result<Respo
     }
     let accept = call.header("accept");
     let id = call.rack.data().ids.request();
-    let incoming = Incoming::new(request.take_payload().into(), Arc::clone(&entry));
+    let incoming = Incoming::new(request.take_payload(), Arc::clone(&entry));
     let reply = plain(call, route, &method, incoming).await.unwrap_or_else(|failure| {
         let reply = Reply::failure(&failure, &accept);
         let denied = failure.status == 401 && failure.message == "invalid authentication";

@@ -164,18 +164,21 @@ async fn follow(
 ) -> Result<(), Failure> {
     let wanted = Wanted::of(&call);
     let mut changes = call.rack.watch();
-    let (lines, mut position) = log(&mut *call.rack.data())?.from(0);
+    let (lines, mut position) = log(&mut call.rack.data())?.from(0);
     send(socket, &wanted, wanted.old(lines, call.now(), &which)).await?;
+    if !wanted.follow {
+        return Ok(());
+    }
     let mut beats = actix_rt::time::interval(call.rack.options().heartbeat.max(Duration::from_millis(1)));
     beats.tick().await;
     let mut count = 0u64;
-    while wanted.follow {
+    loop {
         let mut new = tokio::select! {
             changed = changes.changed() => {
                 if changed.is_err() {
                     return Ok(());
                 }
-                let (lines, next) = log(&mut *call.rack.data())?.from(position);
+                let (lines, next) = log(&mut call.rack.data())?.from(position);
                 position = next;
                 lines
             }
@@ -187,7 +190,6 @@ async fn follow(
         new.retain(|line| wanted.shows(line, &which));
         send(socket, &wanted, new).await?;
     }
-    Ok(())
 }
 
 async fn send(socket: &Socket, wanted: &Wanted, lines: Vec<Line>) -> Result<(), Failure> {

@@ -95,8 +95,7 @@ pub(super) fn open(
         return refusal(status, reason);
     }
     let (send, receive) = mpsc::channel(64);
-    let pump = Pump::new(request.take_payload().into(), Arc::clone(&entry), send.clone());
-    let (socket, pump) = pump;
+    let (socket, pump) = Pump::new(request.take_payload(), Arc::clone(&entry), send);
     actix_rt::spawn(pump.run());
     actix_rt::spawn(converse(call, socket, run));
     entry.answered(101);

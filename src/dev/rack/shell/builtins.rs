@@ -1,6 +1,9 @@
 //! The commands.
 
+use std::future::ready;
 use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
 
 use super::{Flow, Io, Shell};
 use crate::dev::rack::reply::Failure;
@@ -10,44 +13,57 @@ const MADE_MAX: usize = 64 << 20;
 /// Piece of an endless file.
 const PIECE: usize = 32 * 1024;
 
+type Code<'a> = LocalBoxFuture<'a, Result<i32, Failure>>;
+
 impl Shell<'_, '_> {
     /// Runs one command: its name and its arguments.
     pub(super) async fn run(&mut self, words: Vec<String>, io: &mut Io) -> Result<Flow, Failure> {
         let Some((name, args)) = words.split_first() else { return Ok(Flow::Next(0)) };
-        let code = match name.as_str() {
-            ":" | "true" | "export" => 0,
-            "false" => 1,
-            "exit" => return Ok(Flow::Exit(args.first().map_or(self.last, |n| n.parse().unwrap_or(2) & 0xff))),
-            "sh" | "bash" | "/bin/sh" | "/bin/bash" => return self.nested(args, io).await,
-            "echo" => self.echo(args, io).await?,
-            "printf" => self.say(io, &unescape(args.first().map_or("", String::as_str))).await?,
-            "cat" => self.cat(args, io).await?,
-            "head" => self.head(args, io).await?,
-            "tr" => self.tr(args, io).await?,
-            "wc" => self.wc(io).await?,
-            "read" => self.read(args, io).await?,
-            "env" | "printenv" => self.env(args, io).await?,
-            "ls" => self.ls(args, io).await?,
-            "pwd" => self.say(io, b"/\n").await?,
-            "whoami" => self.say(io, b"root\n").await?,
-            "id" => self.say(io, b"uid=0(root) gid=0(root) groups=0(root)\n").await?,
-            "uname" => self.say(io, b"Linux\n").await?,
-            "hostname" => {
-                let host = format!("{}\n", self.place.host);
-                self.say(io, host.as_bytes()).await?
-            }
-            "date" => {
-                let now = format!("{}\n", self.place.rack.now());
-                self.say(io, now.as_bytes()).await?
-            }
-            "sleep" => self.sleep(args, io).await?,
-            "stty" => self.stty(args, io).await?,
-            other => {
-                self.put(io, format!("sh: {other}: not found\n").as_bytes()).await?;
-                127
-            }
-        };
-        Ok(Flow::Next(code))
+        if let Some(text) = self.fact(name) {
+            return self.say(io, text.as_bytes()).await.map(Flow::Next);
+        }
+        match name.as_str() {
+            "exit" => Ok(Flow::Exit(args.first().map_or(self.last, |n| n.parse().unwrap_or(2) & 0xff))),
+            "sh" | "bash" | "/bin/sh" | "/bin/bash" => self.nested(args, io).await,
+            _ => self.builtin(name, args, io).await.map(Flow::Next),
+        }
+    }
+
+    /// What a command says that needs no arguments.
+    fn fact(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "pwd" => "/\n".to_owned(),
+            "whoami" => "root\n".to_owned(),
+            "id" => "uid=0(root) gid=0(root) groups=0(root)\n".to_owned(),
+            "uname" => "Linux\n".to_owned(),
+            "hostname" => format!("{}\n", self.place.host),
+            "date" => format!("{}\n", self.place.rack.now()),
+            _ => return None,
+        })
+    }
+
+    fn builtin<'a>(&'a mut self, name: &'a str, args: &'a [String], io: &'a mut Io) -> Code<'a> {
+        match name {
+            ":" | "true" | "export" => Box::pin(ready(Ok(0))),
+            "false" => Box::pin(ready(Ok(1))),
+            "echo" => Box::pin(self.echo(args, io)),
+            "printf" => Box::pin(self.printf(args, io)),
+            "cat" => Box::pin(self.cat(args, io)),
+            "head" => Box::pin(self.head(args, io)),
+            "tr" => Box::pin(self.tr(args, io)),
+            "wc" => Box::pin(self.wc(io)),
+            "read" => Box::pin(self.read(args, io)),
+            "env" | "printenv" => Box::pin(self.env(args, io)),
+            "ls" => Box::pin(self.ls(args, io)),
+            "sleep" => Box::pin(self.sleep(args, io)),
+            "stty" => Box::pin(self.stty(args, io)),
+            other => Box::pin(self.unknown(other, io)),
+        }
+    }
+
+    async fn unknown(&mut self, name: &str, io: &mut Io) -> Result<i32, Failure> {
+        self.put(io, format!("sh: {name}: not found\n").as_bytes()).await?;
+        Ok(127)
     }
 
     async fn nested(&mut self, args: &[String], io: &mut Io) -> Result<Flow, Failure> {
@@ -71,6 +87,10 @@ impl Shell<'_, '_> {
         };
         let text = format!("{}{end}", args.join(" "));
         self.say(io, text.as_bytes()).await
+    }
+
+    async fn printf(&mut self, args: &[String], io: &mut Io) -> Result<i32, Failure> {
+        self.say(io, &unescape(args.first().map_or("", String::as_str))).await
     }
 
     async fn cat(&mut self, files: &[String], io: &mut Io) -> Result<i32, Failure> {
