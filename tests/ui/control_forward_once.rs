@@ -9,5 +9,5 @@ fn any<T>() -> T {
 }
 
 pub async fn once(rack: &Rack, permit: Permit) {
-    drop(forward(rack, permit, any()).await);
+    drop(forward(rack, permit, any(), any()).await);
 }

@@ -9,5 +9,5 @@ fn any<T>() -> T {
 }
 
 pub async fn undecided(rack: &Rack, classified: Classified) {
-    drop(forward(rack, classified, any()).await);
+    drop(forward(rack, classified, any(), any()).await);
 }

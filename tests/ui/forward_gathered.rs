@@ -9,5 +9,5 @@ fn any<T>() -> T {
 }
 
 pub async fn undecided(rack: &Rack, gathered: Gathered) {
-    drop(forward(rack, gathered, any()).await);
+    drop(forward(rack, gathered, any(), any()).await);
 }

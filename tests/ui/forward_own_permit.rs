@@ -9,5 +9,5 @@ fn any<T>() -> T {
 }
 
 pub async fn wrong_door(rack: &Rack, permit: OwnPermit) {
-    drop(forward(rack, permit, any()).await);
+    drop(forward(rack, permit, any(), any()).await);
 }

@@ -9,6 +9,6 @@ fn any<T>() -> T {
 }
 
 pub async fn twice(rack: &Rack, permit: Permit) {
-    drop(forward(rack, permit, any()).await);
-    drop(forward(rack, permit, any()).await);
+    drop(forward(rack, permit, any(), any()).await);
+    drop(forward(rack, permit, any(), any()).await);
 }

@@ -10,5 +10,5 @@ fn any<T>() -> T {
 
 pub async fn both(rack: &Rack, permit: Permit) {
     drop(open_socket(rack, permit, any(), any(), any()).await);
-    drop(forward(rack, permit, any()).await);
+    drop(forward(rack, permit, any(), any()).await);
 }

@@ -15,13 +15,14 @@ use super::gateway::RACK_PASSWORD;
 /// Starting takes a fraction of this.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Builds the binary once, and says where it is.
+/// Builds the binary once, and says where it is. As a part of the whole, so that it has the features
+/// that the tests were built with: another set would compile every dependency again.
 pub fn path() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let built = std::process::Command::new(cargo)
-            .args(["build", "--quiet", "--package", "rack-gateway", "--bin", "rack-gateway-api"])
+            .args(["build", "--quiet", "--workspace", "--bins", "--tests"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()
             .expect("cargo runs");
