@@ -1,8 +1,8 @@
 //! A well-formed request for a row, and a rack that counts.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rack_gateway::routes::{Body, Kind, Row};
 use tokio::net::TcpListener;
