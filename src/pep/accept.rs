@@ -38,6 +38,9 @@ impl Accepted {
     }
 }
 
+/// Headers that say who calls: a second one could say somebody else.
+const ONCE: [&str; 3] = ["authorization", "session", "rack"];
+
 fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
     let source_ip = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     Trace {
@@ -66,6 +69,9 @@ fn check(request: &HttpRequest) -> Result<(Kind, Target), Refusal> {
     }
     if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::BadRequest("both-lengths", "Content-Length and Transfer-Encoding exclude each other"));
+    }
+    if let Some(name) = ONCE.iter().find(|name| headers.get_all(**name).count() > 1) {
+        return Err(Refusal::BadContract(ContractError::DuplicateHeader { name: (*name).to_owned() }));
     }
     let raw = uri.path_and_query().map_or_else(|| uri.path(), |whole| whole.as_str());
     let target = Target::parse(raw).map_err(Refusal::BadTarget)?;

@@ -120,7 +120,8 @@ async fn serve(mut wire: Wire, rack: CountingRack) {
 fn upgraded(key: &str) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let mut out = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
         std::str::from_utf8(&accept).unwrap()
     )
     .into_bytes();
