@@ -156,7 +156,8 @@ impl Task {
                 self.succeed(batch, &sealed);
             }
             Err(AppendError { error, doubt }) => {
-                tracing::error!(%error, records = batch.len(), unknown = doubt.is_some(), "audit records were not stored");
+                let (records, unknown) = (batch.len(), doubt.is_some());
+                tracing::error!(%error, records, unknown, "audit records were not stored");
                 self.fail(batch, doubt);
             }
         }

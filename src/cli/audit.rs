@@ -89,7 +89,11 @@ fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "damage       record {}: {}", finding.seq, finding.detail)?;
     }
     if report.findings_total > 0 {
-        writeln!(out, "findings     {} in all; keep the database as it is and compare with a copy", report.findings_total)?;
+        writeln!(
+            out,
+            "findings     {} in all; keep the database as it is and compare with a copy",
+            report.findings_total
+        )?;
     }
     if report.interrupted_total > 0 {
         writeln!(out, "interrupted  {} requests without an outcome (a crash, no tampering)", report.interrupted_total)?;

@@ -46,7 +46,8 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     std::fs::create_dir_all(&arguments.data)?;
     block_on(async {
         let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
-        let store = Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
+        let store =
+            Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
         store.migrate(None).await?;
         let settings = RackSettings {
             organization: "acme".to_owned(),

@@ -155,8 +155,7 @@ impl Reader<'_> {
         let url = self.env.get("RGW_DATABASE_URL").or_else(|| self.env.get("DATABASE_URL"));
         let url = url.unwrap_or_else(|| "sqlite://rack-gateway.sqlite".to_owned());
         if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            self.problems
-                .push("RGW_DATABASE_URL (or DATABASE_URL) must begin with sqlite: or postgres://".to_owned());
+            self.problems.push("RGW_DATABASE_URL (or DATABASE_URL) must begin with sqlite: or postgres://".to_owned());
         }
         SecretString::from(url)
     }

@@ -47,11 +47,7 @@ pub(super) async fn health() -> HttpResponse {
 }
 
 /// It can do its work, or what is wrong.
-pub(super) async fn ready(
-    gate: Data<Gate>,
-    rack: Data<Rack>,
-    bundle: Data<BundleStatus>,
-) -> HttpResponse {
+pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<BundleStatus>) -> HttpResponse {
     let database = match gate.store.ping().await {
         Ok(()) => Check::good(None),
         Err(error) => Check::bad(format!("the database does not answer: {error}")),

@@ -9,6 +9,6 @@ mod reload;
 mod server;
 mod sockets;
 
-pub use launch::{Launch, origin, LaunchError, Running};
+pub use launch::{Launch, LaunchError, Running, origin};
 pub use reload::{BundleStatus, PolicySource, reload_once, watch};
 pub use server::{Server, ServerError, ServerParts};

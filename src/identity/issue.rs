@@ -103,12 +103,7 @@ impl Issuer<'_> {
     async fn create_user(&self, email: &str, roles: &[String]) -> Result<UserRow, IssueError> {
         let id = Uuid::now_v7().to_string();
         self.record("user:create", &[("user", &id), ("roles", &roles.join(","))]).await?;
-        let new = NewUser {
-            id,
-            email: email.to_owned(),
-            name: email.to_owned(),
-            roles: roles.to_vec(),
-        };
+        let new = NewUser { id, email: email.to_owned(), name: email.to_owned(), roles: roles.to_vec() };
         Ok(self.store.user_create(new, self.now).await?)
     }
 

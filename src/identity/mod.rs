@@ -6,7 +6,7 @@ mod issue;
 mod token;
 
 pub use credential::{CredentialError, Presented};
-pub use identify::{CredentialKind, CredentialRef, Identity, IdentifyError, PrincipalType, identify};
+pub use identify::{CredentialKind, CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
 pub use token::{Token, TokenHash};
 

@@ -2,6 +2,7 @@
 
 use super::annotations::Meta;
 use super::canary;
+use super::context::Contexts;
 use super::data::App;
 use super::entities::Facts;
 use super::loader::{self, Parts};
@@ -9,6 +10,7 @@ use super::problem::{BundleErrors, Problem};
 use super::slices::{Slice, Slicer};
 use super::sources::Sources;
 use super::table;
+use crate::routes::Facts::Exec;
 use cedar_policy::{Authorizer, Effect, Entities, EntityId, EntityTypeName, EntityUid};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr as _;
@@ -17,11 +19,11 @@ use std::sync::Arc;
 /// One action, prepared.
 #[derive(Clone, Debug)]
 pub(super) struct Action {
-    /// Position in the list of actions: part of the key of a store.
-    pub index: usize,
     pub uid: EntityUid,
     pub slice: Slice,
     pub base: Entities,
+    /// Whether the context must say what would be run.
+    pub exec: bool,
 }
 
 /// Everything the decision point needs, immutable. A change of policy is another bundle.
@@ -32,6 +34,7 @@ pub struct Bundle {
     pub(super) digest: Arc<str>,
     pub(super) rack: String,
     pub(super) facts: Facts,
+    pub(super) contexts: Arc<Contexts>,
     pub(super) actions: HashMap<&'static str, Action>,
     pub(super) metas: HashMap<String, Arc<Meta>>,
     pub(super) authorizer: Authorizer,
@@ -104,6 +107,7 @@ impl Bundle {
             facts: self.facts.with_apps(apps, &self.rack).map_err(problem)?,
             actions: self.actions.clone(),
             metas: self.metas.clone(),
+            contexts: Arc::clone(&self.contexts),
             authorizer: self.authorizer.clone(),
         })
     }
@@ -113,15 +117,18 @@ impl Bundle {
         let all = schema.action_entities().map_err(|error| error.to_string())?;
         let facts = Facts::new(schema, roles, apps, &sources.rack)?;
         let kind = EntityTypeName::from_str("Action").map_err(|error| error.to_string())?;
+        let contexts = Contexts::new()?;
         let mut slicer = Slicer::new(&policies);
         let mut actions = HashMap::new();
-        for (index, row) in table::rows().enumerate() {
+        for row in table::rows() {
             let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(row.action));
             let groups = all.ancestors(&uid).into_iter().flatten().cloned();
             let family: HashSet<EntityUid> = groups.chain([uid.clone()]).collect();
             let slice = slicer.slice(&family)?;
             let base = facts.base(&uid, &all)?;
-            actions.insert(row.action, Action { index, uid, slice, base });
+            let exec = row.contract.facts == Exec;
+            contexts.constant(exec).validate(facts.schema(), &uid).map_err(|error| error.to_string())?;
+            actions.insert(row.action, Action { uid, slice, base, exec });
         }
         let metas = policies.iter().map(|known| (known.meta.id.to_string(), Arc::clone(&known.meta))).collect();
         Ok(Self {
@@ -130,6 +137,7 @@ impl Bundle {
             facts,
             actions,
             metas,
+            contexts: Arc::new(contexts),
             authorizer: Authorizer::new(),
         })
     }

@@ -10,31 +10,105 @@ use time::{OffsetDateTime, UtcOffset};
 /// policy asks for.
 const ENOUGH_APPROVALS: i64 = 1000;
 
-/// What the policies of a slice read of the costly parts of the context.
+/// The parts of the context that the policies of a slice read. The schema requires all parts; one
+/// that nobody reads is a constant, made once, since Cedar takes longer to make values than to
+/// decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Reads {
-    pub now: bool,
-    pub source_ip: bool,
+pub(super) struct Reads(u8);
+
+impl Reads {
+    /// Nothing.
+    pub(super) const NONE: Self = Self(0);
+    /// Everything: the answer for what cannot be looked into.
+    pub(super) const ALL: Self = Self(u8::MAX);
+
+    /// The part of this name; everything for a name that is not known.
+    pub(super) fn part(name: &str) -> Self {
+        match name {
+            "now" => Self(1),
+            "source_ip" => Self(1 << 1),
+            "mfa" => Self(1 << 2),
+            "approval" => Self(1 << 3),
+            "break_glass" => Self(1 << 4),
+            "exec" => Self(1 << 5),
+            _ => Self::ALL,
+        }
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn has(self, name: &str) -> bool {
+        self.0 & Self::part(name).0 != 0
+    }
 }
 
-/// The context for Cedar.
-///
-/// # Errors
-/// A value that Cedar cannot hold.
-pub(super) fn build(context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
-    let now = if reads.now { Value::new_datetime(datetime(context.now)) } else { Value::new_datetime("1970-01-01") };
-    let source_ip = if reads.source_ip { Value::new_ip(ip(context.source_ip)) } else { Value::new_ip("0.0.0.0") };
-    let mut pairs = vec![
-        ("now".to_owned(), now),
-        ("source_ip".to_owned(), source_ip),
-        ("mfa".to_owned(), mfa(&context.mfa)?),
-        ("approval".to_owned(), approval(&context.approval)?),
-        text("break_glass", &context.break_glass),
-    ];
-    if let Some(facts) = &context.exec {
-        pairs.push(("exec".to_owned(), exec(facts)?));
+/// Makes contexts. Belongs to one bundle.
+#[derive(Debug)]
+pub(super) struct Contexts {
+    /// Values of parts that nobody reads.
+    unread: [(&'static str, Value); 5],
+    unread_exec: Value,
+    /// Contexts of which nothing is read, without and with `exec`.
+    constant: [cedar_policy::Context; 2],
+}
+
+impl Contexts {
+    /// # Errors
+    /// Cedar refuses a constant.
+    pub(super) fn new() -> Result<Self, String> {
+        let unread = [
+            ("now", Value::new_datetime("1970-01-01")),
+            ("source_ip", Value::new_ip("0.0.0.0")),
+            ("mfa", mfa(&Mfa::never())?),
+            ("approval", approval(&Approval::none())?),
+            ("break_glass", Value::new_string(String::new())),
+        ];
+        let unread_exec = exec(&Exec::default())?;
+        let pairs = || unread.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let with_exec = pairs().chain([("exec".to_owned(), unread_exec.clone())]);
+        let constant = [made(pairs())?, made(with_exec)?];
+        Ok(Self { unread, unread_exec, constant })
     }
+
+    /// The context of questions whose policies read nothing of it.
+    pub(super) const fn constant(&self, exec: bool) -> &cedar_policy::Context {
+        let [without_exec, with_exec] = &self.constant;
+        if exec { with_exec } else { without_exec }
+    }
+
+    /// The context for Cedar.
+    ///
+    /// # Errors
+    /// A value that Cedar cannot hold.
+    pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
+        let mut pairs = Vec::with_capacity(6);
+        for (name, unread) in &self.unread {
+            let value = if reads.has(name) { part(context, name)? } else { unread.clone() };
+            pairs.push(((*name).to_owned(), value));
+        }
+        if let Some(facts) = &context.exec {
+            let value = if reads.has("exec") { exec(facts)? } else { self.unread_exec.clone() };
+            pairs.push(("exec".to_owned(), value));
+        }
+        made(pairs)
+    }
+}
+
+fn made(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<cedar_policy::Context, String> {
     cedar_policy::Context::from_pairs(pairs).map_err(|error| error.to_string())
+}
+
+fn part(context: &Context, name: &str) -> Result<Value, String> {
+    match name {
+        "now" => Ok(Value::new_datetime(datetime(context.now))),
+        "source_ip" => Ok(Value::new_ip(ip(context.source_ip))),
+        "mfa" => mfa(&context.mfa),
+        "approval" => approval(&context.approval),
+        "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
+        _ => Err(format!("the context has no part {name}")),
+    }
 }
 
 /// The circumstances as they would be with these challenges met, and otherwise unchanged.

@@ -4,12 +4,12 @@
 //! Whatever cannot be evaluated as it should is denied, with an error that is worth an alarm.
 
 use super::bundle::{Action, Bundle};
-use super::context;
+use super::context::{self, Reads};
 use super::decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
 use super::entities::Store;
 use super::explain;
 use super::question::{Context, Question};
-use cedar_policy::{Decision as Effect, PolicySet, Request, Response};
+use cedar_policy::{Decision as Effect, PolicySet, Request, Response, validate_scope_variables};
 use std::sync::Arc;
 
 /// One evaluation of a set of policies, challenges included.
@@ -45,11 +45,11 @@ impl Bundle {
         let Some(action) = self.actions.get(question.action) else {
             return self.refuse(question, format!("action {} is unknown", question.action));
         };
-        let store = match self.facts.store(question.principal, (action.index, &action.base), question.resource) {
+        let store = match self.facts.store(question.principal, &action.base, question.resource) {
             Ok(store) => store,
             Err(error) => return self.refuse(question, error),
         };
-        if let Err(error) = is_complete(&store, action) {
+        if let Err(error) = is_complete(&store, action, question.context) {
             return self.refuse(question, error);
         }
         let asked = Asked { bundle: self, action, store: &store, context: question.context };
@@ -91,7 +91,14 @@ impl Bundle {
 
 /// A policy about a principal, resource or group that is not there does not match and does not
 /// fail: it is silently skipped. So their presence is checked, not assumed.
-fn is_complete(store: &Store, action: &Action) -> Result<(), String> {
+fn is_complete(store: &Store, action: &Action, context: &Context) -> Result<(), String> {
+    if context.exec.is_some() != action.exec {
+        return Err(format!(
+            "what would be run is {} for {}",
+            if action.exec { "missing" } else { "out of place" },
+            action.uid
+        ));
+    }
     let wanted = [("principal", &store.principal), ("resource", &store.resource), ("action", &action.uid)];
     wanted.into_iter().try_for_each(|(role, uid)| match store.entities.get(uid) {
         Some(_) => Ok(()),
@@ -145,16 +152,24 @@ impl Asked<'_> {
     }
 
     fn evaluate(&self, set: &PolicySet, context: &Context) -> Result<Response, String> {
-        let context = context::build(context, self.action.slice.reads)?;
-        let request = Request::new(
-            self.store.principal.clone(),
-            self.action.uid.clone(),
-            self.store.resource.clone(),
-            context,
-            Some(self.bundle.facts.schema()),
-        )
-        .map_err(|error| error.to_string())?;
+        let request = self.request(context)?;
         Ok(self.bundle.authorizer.is_authorized(&request, set, &self.store.entities))
+    }
+
+    /// The request, checked against the schema.
+    fn request(&self, context: &Context) -> Result<Request, String> {
+        let Bundle { facts, contexts, .. } = self.bundle;
+        let (principal, action, resource) = (&self.store.principal, &self.action.uid, &self.store.resource);
+        let made = |context, schema| {
+            Request::new(principal.clone(), action.clone(), resource.clone(), context, schema)
+                .map_err(|error| error.to_string())
+        };
+        if self.action.slice.reads != Reads::NONE {
+            return made(contexts.make(context, self.action.slice.reads)?, Some(facts.schema()));
+        }
+        // The constant context was checked for this action when the bundle was loaded.
+        validate_scope_variables(principal, action, resource, facts.schema()).map_err(|error| error.to_string())?;
+        made(contexts.constant(self.action.exec).clone(), None)
     }
 
     fn reasons(&self, response: &Response) -> Vec<Reason> {

@@ -6,6 +6,7 @@
 //! hold principal, resource and action, and checks what it adds against the schema.
 
 use super::data::{App, Roles};
+use super::problem::with_causes;
 use super::question::{Principal, PrincipalKind, ResourceRef, WorkloadFacts};
 use crate::routes::Resource;
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
@@ -14,10 +15,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-/// Stores that are kept: a store holds a dozen small entities.
-const STORES: u64 = 4096;
+/// Principals and apps that are kept, each.
+const KEPT: u64 = 4096;
 
-/// The entities of one principal, action and resource.
+/// The entities of one question: action, principal and resource, each with all that is above it.
 #[derive(Debug)]
 pub(super) struct Store {
     pub entities: Entities,
@@ -25,24 +26,20 @@ pub(super) struct Store {
     pub resource: EntityUid,
 }
 
-/// Everything that a store depends on. The whole principal is part of the key, so that a change
-/// in any of its facts is another key, whatever its version says.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct StoreKey {
-    principal: Principal,
-    action: usize,
-    resource: ResourceRef,
-}
-
 /// Makes stores. Belongs to one bundle.
+///
+/// Roles, groups, apps and the rack are named as parents, inherited ones included, and need not be
+/// entities of a store: what `in` asks is what an entity has above it.
 pub(super) struct Facts {
     schema: Schema,
     types: Types,
     rack: EntityUid,
     roles: Roles,
-    role_entities: Vec<Entity>,
     apps: BTreeMap<String, App>,
-    stores: Cache<StoreKey, Arc<Store>>,
+    /// By the whole principal, so that a change in any fact is another key, whatever its version.
+    principals: Cache<Principal, Arc<Entity>>,
+    /// The attribute that an app and all it holds carry, by name of the app.
+    app_facts: Cache<String, RestrictedExpression>,
 }
 
 /// Names of entity types, parsed once.
@@ -64,16 +61,8 @@ impl Facts {
     pub(super) fn new(schema: Schema, roles: Roles, apps: BTreeMap<String, App>, rack: &str) -> Result<Self, String> {
         let types = Types::new()?;
         let rack = types.uid(Resource::Rack.entity_type(), rack)?;
-        let role_uid = |name: &str| EntityUid::from_type_name_and_id(types.role.clone(), EntityId::new(name));
-        let role_entities: Vec<Entity> = roles
-            .inherits
-            .iter()
-            .map(|(name, parents)| {
-                Entity::new_no_attrs(role_uid(name), parents.iter().map(|parent| role_uid(parent)).collect())
-            })
-            .collect();
-        let stores = Cache::new(STORES);
-        Ok(Self { schema, types, rack, roles, role_entities, apps, stores })
+        let (principals, app_facts) = (Cache::new(KEPT), Cache::new(KEPT));
+        Ok(Self { schema, types, rack, roles, apps, principals, app_facts })
     }
 
     /// The same with apps beyond those that are listed.
@@ -95,60 +84,48 @@ impl Facts {
         &self.roles
     }
 
-    /// The part of a store that only depends on the action: the action with its groups, and the
-    /// roles with what they inherit.
+    /// The part of a store that only depends on the action: the action, in its groups. `all` are
+    /// the action entities of the schema.
     ///
     /// # Errors
     /// The schema does not know the action.
     pub(super) fn base(&self, action: &EntityUid, all: &Entities) -> Result<Entities, String> {
         let found = all.get(action).ok_or_else(|| format!("{action} is not in the schema"))?;
-        let groups = all.ancestors(action).into_iter().flatten().filter_map(|group| all.get(group));
-        let actions = std::iter::once(found).chain(groups).cloned();
-        Entities::empty()
-            .add_entities(actions.chain(self.role_entities.iter().cloned()), Some(&self.schema))
-            .map_err(|error| error.to_string())
+        Entities::empty().add_entities([found.clone()], Some(&self.schema)).map_err(|error| error.to_string())
     }
 
-    /// The store for a question, from the cache where it is there.
+    /// The store for a question.
     ///
     /// # Errors
     /// The facts do not fit the schema, or contradict each other.
     pub(super) fn store(
         &self,
         principal: &Principal,
-        (index, base): (usize, &Entities),
+        base: &Entities,
         resource: &ResourceRef,
-    ) -> Result<Arc<Store>, String> {
-        let key = StoreKey { principal: principal.clone(), action: index, resource: resource.clone() };
-        if let Some(store) = self.stores.get(&key) {
-            return Ok(store);
-        }
-        let store = Arc::new(self.build(principal, base, resource)?);
-        self.stores.insert(key, Arc::clone(&store));
-        Ok(store)
-    }
-
-    fn build(&self, principal: &Principal, base: &Entities, resource: &ResourceRef) -> Result<Store, String> {
+    ) -> Result<Store, String> {
         let who = self.principal(principal)?;
         let what = self.resource(resource)?;
-        let store = (who.uid(), what.uid());
-        // The app stands between its resources and the rack: without it nothing is in the rack.
-        let app = match (&resource.app, resource.kind) {
-            (Some(name), kind) if belongs_to_app(kind) && kind != Resource::App => Some(self.app(name)?),
-            _ => None,
-        };
-        let added = [Some(who), Some(what), app].into_iter().flatten();
-        let entities = base.clone().add_entities(added, Some(&self.schema)).map_err(|error| error.to_string())?;
-        Ok(Store { entities, principal: store.0, resource: store.1 })
+        let (principal, resource) = (who.uid(), what.uid());
+        let entities = base.clone().add_entities([Entity::clone(&who), what], Some(&self.schema));
+        Ok(Store { entities: entities.map_err(|error| with_causes(&error))?, principal, resource })
     }
 
-    fn principal(&self, principal: &Principal) -> Result<Entity, String> {
+    fn principal(&self, principal: &Principal) -> Result<Arc<Entity>, String> {
+        if let Some(entity) = self.principals.get(principal) {
+            return Ok(entity);
+        }
+        let entity = Arc::new(self.new_principal(principal)?);
+        self.principals.insert(principal.clone(), Arc::clone(&entity));
+        Ok(entity)
+    }
+
+    fn new_principal(&self, principal: &Principal) -> Result<Entity, String> {
         let uid = self.types.uid(principal.kind.entity_type(), &principal.id)?;
+        let above = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let roles = principal.roles.iter().filter(|role| self.roles.is_declared(role));
-        let roles = roles.map(|role| EntityUid::from_type_name_and_id(self.types.role.clone(), EntityId::new(role)));
-        let groups = principal.groups.iter();
-        let groups =
-            groups.map(|group| EntityUid::from_type_name_and_id(self.types.group.clone(), EntityId::new(group)));
+        let roles = roles.flat_map(|role| self.roles.closure(role)).map(|role| above(&self.types.role, role));
+        let groups = principal.groups.iter().map(|group| above(&self.types.group, group));
         let parents: HashSet<EntityUid> = roles.chain(groups).collect();
         let suspended = ("suspended".to_owned(), RestrictedExpression::new_bool(principal.suspended));
         let attributes = match principal.kind {
@@ -185,43 +162,45 @@ impl Facts {
 
     fn app_resource(&self, resource: &ResourceRef) -> Result<Entity, String> {
         let app = resource.app.as_deref().ok_or("a resource of an app without the app")?;
-        if resource.kind == Resource::App {
-            return if resource.id == app { self.app(app) } else { Err("an app of another name".into()) };
-        }
-        let inside = resource.id.strip_prefix(app).and_then(|rest| rest.strip_prefix('/'));
-        if inside.is_none_or(str::is_empty) {
-            return Err("the resource does not belong to the app".into());
-        }
         let uid = self.types.uid(resource.kind.entity_type(), &resource.id)?;
-        let parent = self.types.uid(Resource::App.entity_type(), app)?;
-        let attributes = HashMap::from([self.facts_of(app)?]);
-        Entity::new(uid, attributes, HashSet::from([parent])).map_err(|error| error.to_string())
-    }
-
-    fn app(&self, name: &str) -> Result<Entity, String> {
-        let uid = self.types.uid(Resource::App.entity_type(), name)?;
-        let attributes = HashMap::from([self.facts_of(name)?]);
-        Entity::new(uid, attributes, HashSet::from([self.rack.clone()])).map_err(|error| error.to_string())
-    }
-
-    fn facts_of(&self, name: &str) -> Result<(String, RestrictedExpression), String> {
-        let unlisted;
-        let app = match self.apps.get(name) {
-            Some(app) => app,
-            None => {
-                unlisted = App::unlisted(name);
-                &unlisted
+        let mut parents = HashSet::from([self.rack.clone()]);
+        if resource.kind == Resource::App {
+            if resource.id != app {
+                return Err("an app of another name".into());
             }
-        };
-        let record = RestrictedExpression::new_record([
-            text("name", &app.name),
-            text("environment", &app.environment),
-            ("protected".to_owned(), RestrictedExpression::new_bool(app.protected)),
-            text("repository", &app.repository),
-            text("approver_group", &app.approver_group),
-        ]);
-        Ok(("app".to_owned(), record.map_err(|error| error.to_string())?))
+        } else {
+            let inside = resource.id.strip_prefix(app).and_then(|rest| rest.strip_prefix('/'));
+            if inside.is_none_or(str::is_empty) {
+                return Err("the resource does not belong to the app".into());
+            }
+            parents.insert(self.types.uid(Resource::App.entity_type(), app)?);
+        }
+        let attributes = HashMap::from([("app".to_owned(), self.app_facts(app)?)]);
+        Entity::new(uid, attributes, parents).map_err(|error| error.to_string())
     }
+
+    fn app_facts(&self, name: &str) -> Result<RestrictedExpression, String> {
+        if let Some(facts) = self.app_facts.get(name) {
+            return Ok(facts);
+        }
+        let facts = match self.apps.get(name) {
+            Some(app) => app_record(app)?,
+            None => app_record(&App::unlisted(name))?,
+        };
+        self.app_facts.insert(name.to_owned(), facts.clone());
+        Ok(facts)
+    }
+}
+
+fn app_record(app: &App) -> Result<RestrictedExpression, String> {
+    RestrictedExpression::new_record([
+        text("name", &app.name),
+        text("environment", &app.environment),
+        ("protected".to_owned(), RestrictedExpression::new_bool(app.protected)),
+        text("repository", &app.repository),
+        text("approver_group", &app.approver_group),
+    ])
+    .map_err(|error| error.to_string())
 }
 
 impl Types {

@@ -121,7 +121,7 @@ fn policies_of(file: &SourceFile, problems: &mut Vec<Problem>) -> Vec<Known> {
 fn identified(file: &SourceFile, policy: &Policy, at: (usize, usize)) -> Result<Known, Vec<Problem>> {
     let meta = annotations::read(file, policy, at)?;
     // What cannot be looked into counts as reading everything.
-    let reads = policy.to_json().map_or(Reads { now: true, source_ip: true }, |json| slices::reads(&json));
+    let reads = policy.to_json().map_or(Reads::ALL, |json| slices::reads(&json));
     let policy = policy.new_id(PolicyId::new(&*meta.id));
     Ok(Known { policy, meta: Arc::new(meta), reads })
 }

@@ -98,6 +98,12 @@ pub(super) fn line_of(text: &str, needle: &str) -> Option<usize> {
     text.find(needle).map(|offset| line_at(text, offset))
 }
 
+/// An error with everything that caused it.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

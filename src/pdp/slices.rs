@@ -45,12 +45,11 @@ impl<'a> Slicer<'a> {
     pub(super) fn slice(&mut self, family: &HashSet<EntityUid>) -> Result<Slice, String> {
         let policies = self.policies;
         let applying = policies.iter().enumerate().filter(|(_, known)| applies(&known.policy, family));
-        let (mut live, mut all, mut reads) = (Vec::new(), Vec::new(), Reads::default());
+        let (mut live, mut all, mut reads) = (Vec::new(), Vec::new(), Reads::NONE);
         let mut granting = BTreeSet::new();
         for (index, known) in applying {
             all.push(index);
-            reads.now |= known.reads.now;
-            reads.source_ip |= known.reads.source_ip;
+            reads = reads.and(known.reads);
             if !known.meta.shadow {
                 live.push(index);
                 granting.extend(granted_role(&known.policy));
@@ -97,28 +96,17 @@ fn granted_role(policy: &Policy) -> Option<String> {
 /// What a policy, given as Cedar's JSON, reads of the context. Any use of the context that is not
 /// a plain attribute counts as all of it.
 pub(super) fn reads(policy: &Value) -> Reads {
-    let mut found = Reads::default();
-    collect(policy, &mut found);
-    found
-}
-
-fn collect(value: &Value, found: &mut Reads) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+    match policy {
+        Value::Array(items) => items.iter().map(reads).fold(Reads::NONE, Reads::and),
         Value::Object(fields) => {
-            for (operator, operand) in fields {
-                match plain_attribute(operator, operand) {
-                    Some("now") => found.now = true,
-                    Some("source_ip") => found.source_ip = true,
-                    Some(_) => {}
-                    None if operator == "Var" && operand == "context" => {
-                        *found = Reads { now: true, source_ip: true };
-                    }
-                    None => collect(operand, found),
-                }
-            }
+            let of = |(operator, operand): (&String, &Value)| match plain_attribute(operator, operand) {
+                Some(name) => Reads::part(name),
+                None if operator == "Var" && operand == "context" => Reads::ALL,
+                None => reads(operand),
+            };
+            fields.iter().map(of).fold(Reads::NONE, Reads::and)
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Reads::NONE,
     }
 }
 

@@ -2,7 +2,7 @@
 //! group that the schema lost takes with it every policy that names it.
 
 use crate::routes::{OWN, RACK, Row};
-use cedar_policy::{EntityUid, Schema};
+use cedar_policy::{Entities, EntityUid, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows, in the order of the table.
@@ -12,9 +12,9 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// What the schema says about one action.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Declared {
-    resources: BTreeSet<String>,
-    groups: BTreeSet<String>,
+pub(super) struct Declared {
+    pub resources: BTreeSet<String>,
+    pub groups: BTreeSet<String>,
 }
 
 /// Where schema and route table disagree, one sentence each. The schema may have groups of its
@@ -42,23 +42,18 @@ pub(super) fn differences(schema: &Schema) -> Vec<String> {
 }
 
 /// The actions of the schema that apply to something; the others are groups.
-fn declared(schema: &Schema) -> BTreeMap<String, Declared> {
+pub(super) fn declared(schema: &Schema) -> BTreeMap<String, Declared> {
+    let all = schema.action_entities().unwrap_or_else(|_| Entities::empty());
     let mut found = BTreeMap::new();
     for uid in schema.actions() {
         let resources: BTreeSet<String> =
             schema.resources_for_action(uid).into_iter().flatten().map(ToString::to_string).collect();
         if !resources.is_empty() {
-            found.insert(name(uid), Declared { resources, groups: groups(schema, uid) });
+            let groups = all.ancestors(uid).into_iter().flatten().map(name).collect();
+            found.insert(name(uid), Declared { resources, groups });
         }
     }
     found
-}
-
-/// All groups above an action.
-pub(super) fn groups(schema: &Schema, action: &EntityUid) -> BTreeSet<String> {
-    schema
-        .action_entities()
-        .map_or_else(|_| BTreeSet::new(), |all| all.ancestors(action).into_iter().flatten().map(name).collect())
 }
 
 fn name(uid: &EntityUid) -> String {

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::Version;
+use actix_web::http::header::{self, HeaderMap};
 use uuid::Uuid;
 
 use crate::routes::{ContractError, Kind, Target};
@@ -30,11 +30,16 @@ impl Accepted {
     pub fn new(gate: &Gate, request: HttpRequest) -> Result<Self, Box<Stopped>> {
         let trace = begin(gate, &request);
         match check(&request) {
-            Ok((kind, target)) => Ok(Self { trace: Trace { socket: kind == Kind::Socket, ..trace }, kind, target, request }),
+            Ok((kind, target)) => {
+                Ok(Self { trace: Trace { socket: kind == Kind::Socket, ..trace }, kind, target, request })
+            }
             Err(refusal) => Err(Stopped::new(trace, refusal)),
         }
     }
 }
+
+/// Headers that say who calls: a second one could say somebody else.
+const ONCE: [&str; 3] = ["authorization", "session", "rack"];
 
 fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
     let source_ip = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
@@ -58,11 +63,15 @@ fn check(request: &HttpRequest) -> Result<(Kind, Target), Refusal> {
     if uri.scheme().is_some() || uri.authority().is_some() {
         return Err(Refusal::BadRequest("target-absolute", "the request target must be a path"));
     }
-    if request.version() == Version::HTTP_11 && count(headers, &header::HOST) != 1 || count(headers, &header::HOST) > 1 {
+    if request.version() == Version::HTTP_11 && count(headers, &header::HOST) != 1 || count(headers, &header::HOST) > 1
+    {
         return Err(Refusal::BadRequest("host-count", "exactly one Host header is needed"));
     }
     if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Refusal::BadRequest("both-lengths", "Content-Length and Transfer-Encoding exclude each other"));
+    }
+    if let Some(name) = ONCE.iter().find(|name| headers.get_all(**name).count() > 1) {
+        return Err(Refusal::BadContract(ContractError::DuplicateHeader { name: (*name).to_owned() }));
     }
     let raw = uri.path_and_query().map_or_else(|| uri.path(), |whole| whole.as_str());
     let target = Target::parse(raw).map_err(Refusal::BadTarget)?;
@@ -87,9 +96,7 @@ fn kind(request: &HttpRequest) -> Result<Kind, Refusal> {
 fn is_websocket(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let named = headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    named
-        && count(headers, &header::UPGRADE) == 1
-        && connection_names_upgrade(headers)
+    named && count(headers, &header::UPGRADE) == 1 && connection_names_upgrade(headers)
 }
 
 fn connection_names_upgrade(headers: &HeaderMap) -> bool {

@@ -36,10 +36,10 @@ pub(super) fn stopped(trace: &Trace, refusal: &Refusal, message: &str) -> Event 
 fn traced(kind: EventKind, trace: &Trace) -> Event {
     let action = trace.row.map_or("", |row| row.action);
     Event {
-        actor: trace.identity.as_ref().map(|identity| Actor {
-            kind: identity.principal.as_str().to_owned(),
-            id: identity.id.clone(),
-        }),
+        actor: trace
+            .identity
+            .as_ref()
+            .map(|identity| Actor { kind: identity.principal.as_str().to_owned(), id: identity.id.clone() }),
         via: trace.identity.as_ref().map(|identity| Via {
             credential_kind: identity.credential.kind.as_str().to_owned(),
             credential_id: identity.credential.id.clone(),
@@ -70,10 +70,7 @@ fn hypothetical(hypothetical: &Hypothetical) -> Value {
 fn shadow(shadow: &Shadow) -> Value {
     let reasons = shadow.reasons.iter().map(|id| Value::from(&**id)).collect();
     Value::Map(
-        [
-            ("decision".to_owned(), Value::from(shadow.verdict.as_str())),
-            ("reasons".to_owned(), Value::List(reasons)),
-        ]
-        .into(),
+        [("decision".to_owned(), Value::from(shadow.verdict.as_str())), ("reasons".to_owned(), Value::List(reasons))]
+            .into(),
     )
 }

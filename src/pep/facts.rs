@@ -34,5 +34,7 @@ fn present(headers: &HeaderMap, name: &str) -> bool {
 
 /// As the rack reads a flag, except that anything unclear counts as set.
 fn is_true(headers: &HeaderMap, name: &str) -> bool {
-    headers.get(name).is_some_and(|value| !matches!(value.as_bytes(), b"" | b"false" | b"0" | b"f" | b"F" | b"False" | b"FALSE"))
+    headers
+        .get(name)
+        .is_some_and(|value| !matches!(value.as_bytes(), b"" | b"false" | b"0" | b"f" | b"F" | b"False" | b"FALSE"))
 }

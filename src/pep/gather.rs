@@ -10,10 +10,10 @@ use futures_util::StreamExt;
 use crate::pdp::{Approval, Context, Mfa};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
+use super::Classified;
 use super::facts;
 use super::permit::{Prepared, PreparedBody};
 use super::refusal::Refusal;
-use super::Classified;
 
 /// A request with everything that the decision reads.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 
-use crate::identity::{Identity, IdentifyError, Presented, identify};
+use crate::identity::{IdentifyError, Identity, Presented, identify};
 
 use super::refusal::{Refusal, Stopped};
 use super::{Accepted, Gate};

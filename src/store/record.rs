@@ -29,9 +29,9 @@ pub const JOIN: char = '\u{1f}';
 pub const ABSENT: char = '\u{1e}';
 
 /// The columns of [`Record::columns`], in order.
-const COLUMNS: &str = "coalesce(ts, {a}) || {j} || coalesce(kind, {a}) || {j} || coalesce(request_id, {a}) || {j} || coalesce(actor, {a}) || {j} || \
-    coalesce(action, {a}) || {j} || coalesce(resource, {a}) || {j} || coalesce(decision, {a}) || {j} || coalesce(instance, {a}) || \
-    {j} || coalesce(CAST(intent AS TEXT), {a})";
+const COLUMNS: &str = "coalesce(ts, {a}) || {j} || coalesce(kind, {a}) || {j} || coalesce(request_id, {a}) || {j} || \
+    coalesce(actor, {a}) || {j} || coalesce(action, {a}) || {j} || coalesce(resource, {a}) || {j} || \
+    coalesce(decision, {a}) || {j} || coalesce(instance, {a}) || {j} || coalesce(CAST(intent AS TEXT), {a})";
 
 /// Where the log ends, seen at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

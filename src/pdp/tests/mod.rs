@@ -1,4 +1,77 @@
 //! Tests of the decision point.
 
-mod matrix;
+mod decisions;
+mod loading;
+mod reviewed;
+mod slicing;
+mod suites;
 mod table;
+mod traps;
+
+use super::{Approval, Bundle, Context, Decision, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile};
+use super::{Sources, Verdict};
+use crate::routes::Resource;
+use std::net::{IpAddr, Ipv4Addr};
+use time::macros::datetime;
+
+/// The default sources with these files added.
+fn sources(added: &[(&str, &str)]) -> Sources {
+    let mut sources = Sources::embedded("dev");
+    for (name, text) in added {
+        sources.policies.push(SourceFile::new(*name, *text));
+    }
+    sources
+}
+
+fn bundle(added: &[(&str, &str)]) -> Bundle {
+    Bundle::load(&sources(added)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn user(role: &str) -> Principal {
+    Principal {
+        kind: PrincipalKind::User,
+        id: format!("the {role}"),
+        roles: if role.is_empty() { Vec::new() } else { vec![role.to_owned()] },
+        groups: Vec::new(),
+        email: "somebody@example.com".to_owned(),
+        suspended: false,
+        version: 1,
+        workload: None,
+    }
+}
+
+fn rack() -> ResourceRef {
+    ResourceRef { kind: Resource::Rack, id: "dev".to_owned(), app: None }
+}
+
+fn of_app(kind: Resource, id: &str) -> ResourceRef {
+    let app = id.split('/').next().map(str::to_owned);
+    ResourceRef { kind, id: id.to_owned(), app }
+}
+
+fn ordinary() -> Context {
+    Context {
+        now: datetime!(2026-01-01 12:00 UTC),
+        source_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        mfa: Mfa::never(),
+        approval: Approval::none(),
+        break_glass: String::new(),
+        exec: None,
+    }
+}
+
+fn ask(bundle: &Bundle, principal: &Principal, action: &str, resource: &ResourceRef, context: &Context) -> Decision {
+    bundle.decide(&Question { principal, action, resource, context })
+}
+
+/// Ids of the policies that determined a decision.
+fn ids(decision: &Decision) -> Vec<&str> {
+    decision.reasons().iter().map(|reason| &*reason.id).collect()
+}
+
+/// Assert a plain denial by exactly this policy, without errors.
+fn assert_denied_by(decision: &Decision, id: &str) {
+    assert_eq!(decision.verdict(), Verdict::Deny);
+    assert_eq!(ids(decision), [id]);
+    assert!(decision.errors().is_empty(), "{:?}", decision.errors());
+}

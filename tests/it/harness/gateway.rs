@@ -84,7 +84,8 @@ impl Gateway {
 
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
-        let report = verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
+        let report =
+            verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
         let report = report.unwrap();
         assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
         self.running.stop().await;

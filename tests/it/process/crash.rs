@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rack_gateway::store::{Options, Store};
 use tokio::io::AsyncWriteExt;
@@ -38,7 +39,9 @@ async fn killed_under_load(db: Db) {
         answered.extend(load_until_killed(serving, &token, 20 + 13 * round).await);
     }
     // The next start marks what the last kill left open.
-    Serving::start(&db.url().await, rack.addr, &[]).await.unwrap().terminate().await;
+    let last = Serving::start(&db.url().await, rack.addr, &[]).await.unwrap();
+    until_recovered(&db).await;
+    assert!(last.terminate().await.success());
 
     let verified = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url().await)]).await;
     let text = String::from_utf8_lossy(&verified.stdout).into_owned();
@@ -66,6 +69,24 @@ async fn killed_under_load(db: Db) {
     assert!(unknown > 0, "20 kills under load interrupted nothing: the load is not real");
 }
 
+/// A process of a shared database must look dead for a while before another closes what it left.
+async fn until_recovered(db: &Db) {
+    let store = db.store().await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    let recovered = async {
+        loop {
+            ticks.tick().await;
+            let halves = store.records_halves(0, 1_000_000).await.unwrap();
+            let outcomes = halves.iter().filter(|half| half.outcome_of.is_some()).count();
+            if outcomes * 2 == halves.len() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), recovered).await.expect("open intents stay open");
+    store.close().await;
+}
+
 /// Loads with clients that keep their connections, kills after `enough` answers, and gives the ids
 /// of all requests that were answered.
 async fn load_until_killed(serving: Serving, token: &str, enough: usize) -> Vec<String> {
@@ -74,7 +95,7 @@ async fn load_until_killed(serving: Serving, token: &str, enough: usize) -> Vec<
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| tokio::spawn(client(serving.addr, basic(token), Arc::clone(&count), Arc::clone(&reached), enough)))
         .collect();
-    tokio::time::timeout(std::time::Duration::from_secs(60), reached.notified()).await.expect("too few answers");
+    tokio::time::timeout(Duration::from_secs(60), reached.notified()).await.expect("too few answers");
     serving.kill().await;
     let mut answered = Vec::new();
     for client in clients {

@@ -10,17 +10,23 @@ use crate::rows::CountingRack;
 fn policies() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for (folder, extensions) in [("policies", &["cedar", "json"][..]), ("schema", &["cedarschema"])] {
-        let to = dir.path().join(folder);
-        std::fs::create_dir(&to).unwrap();
-        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)) {
-                std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-            }
-        }
+    for folder in ["policies", "schema"] {
+        copy(&root.join(folder), &dir.path().join(folder));
     }
     dir
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, to).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

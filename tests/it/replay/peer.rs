@@ -237,7 +237,8 @@ fn upgrade(request: &Message) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(request.header("sec-websocket-key").unwrap().as_bytes());
     let accept = std::str::from_utf8(&accept).unwrap();
     format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )
     .into_bytes()
 }

@@ -1,8 +1,8 @@
 //! A well-formed request for a row, and a rack that counts.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rack_gateway::routes::{Body, Kind, Row};
 use tokio::net::TcpListener;
@@ -120,7 +120,8 @@ async fn serve(mut wire: Wire, rack: CountingRack) {
 fn upgraded(key: &str) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let mut out = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
         std::str::from_utf8(&accept).unwrap()
     )
     .into_bytes();
