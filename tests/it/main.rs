@@ -9,6 +9,7 @@ mod failure;
 mod harness;
 mod process;
 mod replay;
+mod revocation;
 mod routes;
 mod rows;
 mod tidy;
