@@ -1,3 +1,7 @@
-//! The server and operator binary.
+//! `rack-gateway-api`: the server, and what its operator, its security team and its auditors need.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rack_gateway::cli::main(std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr())
+}

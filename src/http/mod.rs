@@ -1,1 +1,14 @@
-//! The server.
+//! The server: assembly, the proxied path, the console protocol, health and metrics.
+
+mod answer;
+mod console;
+mod health;
+mod launch;
+mod proxy;
+mod reload;
+mod server;
+mod sockets;
+
+pub use launch::{Launch, LaunchError, Running, origin};
+pub use reload::{BundleStatus, PolicySource, reload_once, watch};
+pub use server::{Server, ServerError, ServerParts};

@@ -1,1 +1,27 @@
-//! The policy enforcement point.
+//! The policy enforcement point: the only way to a [`Permit`].
+//!
+//! A request passes the stages below in this order; each owns the one before it, so that nothing
+//! can be swapped on the way, and each may stop it. What stops is recorded before it is answered.
+
+mod accept;
+mod classify;
+mod decide;
+mod event;
+mod facts;
+mod gate;
+mod gather;
+mod identify;
+mod permit;
+mod recheck;
+mod refusal;
+mod trace;
+
+pub use accept::Accepted;
+pub use classify::Classified;
+pub use gate::{Active, Gate};
+pub use gather::Gathered;
+pub use identify::Identified;
+pub use permit::{OwnPermit, Passed, Permit, Prepared, PreparedBody};
+pub use recheck::{Recheck, Standing};
+pub use refusal::{Recorded, Refusal, Stopped};
+pub use trace::Trace;

@@ -223,7 +223,7 @@ pub static RACK: &[Row] = &[
     post("/apps/{app}/services/{service}/triggers/enable", "service-trigger:enable", R::Service, DEPLOY)
         .form(&["opts", "ack_by"]),
     post("/apps/{app}/services/{service}/triggers/disable", "service-trigger:disable", R::Service, DEPLOY)
-        .form(&["opts", "ack_by"]),
+        .form(&["ack_by"]),
     post("/apps/{app}/services/{service}/triggers/threshold", "service-trigger:update", R::Service, DEPLOY).form(&[
         "type",
         "threshold",

@@ -23,6 +23,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind of a request, from its method (as it stands in the request line) and whether it
+    /// asks to become a websocket; none for a method that no route has.
+    #[must_use]
+    pub fn of(method: &str, websocket: bool) -> Option<Self> {
+        Some(match method {
+            "GET" if websocket => Self::Socket,
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            _ => return None,
+        })
+    }
+
     /// The name in documents, records and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

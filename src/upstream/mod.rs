@@ -1,1 +1,31 @@
 //! The rack: HTTP, sockets, TLS.
+//!
+//! The only room that may name awc and rustls, and the only way to the rack: [`forward`] and
+//! [`open_socket`] consume a permit. [`Rack`] has no other method that sends a request of a client.
+
+mod body;
+mod client;
+mod config;
+mod dial;
+mod forward;
+mod frames;
+mod headers;
+mod io;
+mod kill;
+mod ping;
+mod relay;
+mod socket;
+mod tally;
+mod tls;
+mod trouble;
+
+pub use client::Rack;
+pub use config::{Limits, RackConfig, RackConfigError};
+pub use forward::forward;
+pub use kill::{Kill, KillSignal, KillSwitch, kill_switch};
+pub use ping::{PingError, ping};
+pub use socket::{deny_socket, open_socket};
+pub use tls::{Roots, SpkiHash, TlsError, Trust};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,14 @@
-//! Integration tests.
+//! The one integration binary: requests in, effects out, against the real library, the real binary
+//! and both databases.
+
+mod attacks;
+mod audit;
+mod compile_fail;
+mod dev_rack;
+mod failure;
+mod harness;
+mod process;
+mod replay;
+mod routes;
+mod rows;
+mod tidy;

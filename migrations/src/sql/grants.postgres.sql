@@ -1,0 +1,6 @@
+-- What a serving process needs, and no more. Safe to run again.
+GRANT SELECT ON seaql_migrations TO {role};
+GRANT SELECT, INSERT ON audit_records TO {role};
+GRANT SELECT, INSERT ON audit_head TO {role};
+GRANT UPDATE (seq, chain) ON audit_head TO {role};
+GRANT SELECT, INSERT, UPDATE ON instances, users, tokens TO {role};

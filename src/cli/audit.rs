@@ -1,0 +1,179 @@
+//! `audit`: verify the log, follow it, show what belongs to one request.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::runtime::{block_on, open_store};
+use super::{Done, Failure, Output};
+use crate::audit::verify::{Report, Verdict, VerifyOptions, verify};
+use crate::clock::Clock;
+use crate::store::{Record, Store};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Recompute everything from what is stored. Exit code: 0 verified, 1 tampered, 2 nothing to
+    /// verify or not all of it, 3 could not run.
+    Verify {
+        /// The report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The last records.
+    Tail {
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u64,
+        /// Go on with those that follow.
+        #[arg(short, long)]
+        follow: bool,
+        /// The records themselves, as JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One record by its number, or all records of a request by its id.
+    Show {
+        /// Number of the record, or id of the request.
+        what: String,
+    },
+}
+
+pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
+    match command {
+        AuditCommand::Verify { json } => check(*json, output),
+        AuditCommand::Tail { lines, follow, json } => tail(*lines, *follow, *json, output),
+        AuditCommand::Show { what } => show(what, output),
+    }
+}
+
+fn check(json: bool, output: &mut Output<'_>) -> Done {
+    let err = &mut *output.err;
+    let report = block_on(async {
+        let store = open_store().await?;
+        let now = Clock::system().now();
+        let mut shown = 0;
+        let report = verify(&store, VerifyOptions::default(), now, |done, total| {
+            let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+            // A line for each tenth: readable in a terminal and in the log of a job.
+            if percent / 10 > shown && total > 100_000 {
+                shown = percent / 10;
+                let line = writeln!(err, "{percent:>3} percent: {done} of {total} records");
+                tracing::trace!(?line, "progress");
+            }
+        });
+        Ok(report.await?)
+    })?;
+    if json {
+        writeln!(output.out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&report, output.out)?;
+    }
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
+    let verdict = match report.verdict {
+        Verdict::Verified => "VERIFIED",
+        Verdict::Tampered => "TAMPERED",
+        Verdict::Incomplete => "INCOMPLETE",
+    };
+    writeln!(out, "{verdict}")?;
+    writeln!(out, "log          {}", report.origin.as_deref().unwrap_or("none"))?;
+    writeln!(out, "records      {} (the last is {})", report.records, report.last)?;
+    writeln!(out, "good until   {}", report.good_until)?;
+    writeln!(out, "chain        {}", report.chain)?;
+    for finding in &report.findings {
+        writeln!(out, "damage       record {}: {}", finding.seq, finding.detail)?;
+    }
+    if report.findings_total > 0 {
+        writeln!(
+            out,
+            "findings     {} in all; keep the database as it is and compare with a copy",
+            report.findings_total
+        )?;
+    }
+    if report.interrupted_total > 0 {
+        writeln!(out, "interrupted  {} requests without an outcome (a crash, no tampering)", report.interrupted_total)?;
+    }
+    if report.in_flight > 0 {
+        writeln!(out, "in flight    {} requests", report.in_flight)?;
+    }
+    Ok(())
+}
+
+/// How often a followed log is read.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+/// Rows per read.
+const PAGE: u64 = 1_000;
+
+fn tail(lines: u64, follow: bool, json: bool, output: &mut Output<'_>) -> Done {
+    let out = &mut *output.out;
+    block_on(async {
+        let store = open_store().await?;
+        let head = store.head().await?.map_or(0, |(_, head)| head.seq);
+        let mut after = write_after(&store, head.saturating_sub(lines), json, out).await?;
+        if !follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        loop {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            after = write_after(&store, after, json, out).await?;
+        }
+    })
+}
+
+/// Writes all records after `after`; returns the last number.
+async fn write_after(store: &Store, mut after: u64, json: bool, out: &mut dyn Write) -> Result<u64, Failure> {
+    loop {
+        let page = store.records_after(after, PAGE).await?;
+        let Some(last) = page.last().map(|record| record.seq) else { return Ok(after) };
+        for record in &page {
+            if json {
+                out.write_all(&record.canon)?;
+                writeln!(out)?;
+            } else {
+                writeln!(out, "{}", line(record))?;
+            }
+        }
+        out.flush()?;
+        after = last;
+    }
+}
+
+/// A record in one line for people.
+fn line(record: &Record) -> String {
+    let value: Value = serde_json::from_slice(&record.canon).unwrap_or_default();
+    let text = |pointer: &str| match value.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) | None => "-".to_owned(),
+    };
+    let who = text("/actor/id");
+    let what = match text("/kind").as_str() {
+        "outcome" => format!("of {}: {} {}", text("/intent"), text("/result"), text("/status")),
+        _ => format!("{} {} {} {}", text("/action"), text("/resource"), text("/decision"), text("/message")),
+    };
+    format!("{:>8}  {}  {:<8}  {:<36}  {}", record.seq, text("/ts"), text("/kind"), who, what)
+}
+
+fn show(what: &str, output: &mut Output<'_>) -> Done {
+    let records = block_on(async {
+        let store = open_store().await?;
+        Ok(match what.parse::<u64>() {
+            Ok(seq) => vec![store.record(seq).await?],
+            Err(_) => store.records_by_request(what, PAGE).await?,
+        })
+    })?;
+    if records.is_empty() {
+        return Err(Failure::new(format!("no record belongs to {what}")));
+    }
+    for record in records {
+        let value: Value = serde_json::from_slice(&record.canon)?;
+        writeln!(output.out, "{}", serde_json::to_string_pretty(&value)?)?;
+        writeln!(output.out, "leaf  {}\nchain {}", hex::encode(&record.leaf), hex::encode(&record.chain))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,40 @@
+//! `config check`: are the settings usable? Secrets are not printed.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{Done, Failure, Output};
+use crate::config::{Config, Process};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Read the settings as `serve` would, and print them without their secrets.
+    Check,
+}
+
+pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
+    match command {
+        ConfigCommand::Check => {
+            let config = Config::from_env(&Process).map_err(|errors| Failure::new(errors.to_string()))?;
+            let policies = config.policy_dir.as_ref().map_or("compiled in".into(), |dir| dir.display().to_string());
+            writeln!(output.out, "listen     {}", config.listen)?;
+            writeln!(output.out, "metrics    {}", config.metrics_listen)?;
+            writeln!(output.out, "rack       {} at {}", config.rack.full_name(), config.rack.url)?;
+            writeln!(output.out, "rack user  {}", config.rack.username)?;
+            writeln!(output.out, "rack trust {}", trust(&config.rack.trust))?;
+            writeln!(output.out, "policies   {policies}")?;
+            writeln!(output.out, "domain     {}", config.domain.as_deref().unwrap_or("not set"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn trust(trust: &crate::config::Trust) -> String {
+    use crate::config::Trust;
+    match trust {
+        Trust::System => "system roots".to_owned(),
+        Trust::Ca(_) => "the given CA".to_owned(),
+        Trust::Pinned(pins) => format!("{} pinned key(s)", pins.len()),
+    }
+}

@@ -1,0 +1,117 @@
+//! `dev`: the whole development set-up in one process, on loopback, with made-up people.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use secrecy::SecretString;
+
+use super::runtime::block_on;
+use super::serve::{until_told, workers};
+use super::{Done, Failure, Output};
+use crate::clock::Clock;
+use crate::config::{Env, Process, RackSettings, Trust};
+use crate::dev::{Person, people, rack};
+use crate::http::{Launch, PolicySource};
+use crate::store::{Options, Store};
+use crate::telemetry;
+
+/// Ports of the development set-up.
+#[derive(Debug, Args)]
+pub(super) struct DevArguments {
+    /// Port of the gateway.
+    #[arg(long, default_value_t = 8447)]
+    port: u16,
+    /// Port of the development rack.
+    #[arg(long, default_value_t = 5443)]
+    rack_port: u16,
+    /// Port of the metrics.
+    #[arg(long, default_value_t = 9447)]
+    metrics_port: u16,
+    /// Folder for the database and the tokens.
+    #[arg(long, default_value = ".dev")]
+    data: PathBuf,
+    /// Folder of policies; without it, the compiled-in ones.
+    #[arg(long)]
+    policies: Option<PathBuf>,
+}
+
+/// The password between the gateway and the development rack; both live in this process.
+const RACK_PASSWORD: &str = "development";
+
+pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
+    telemetry::init_logs(&Process.get("RGW_LOG").unwrap_or_else(|| "warn".to_owned()), false);
+    let metrics = telemetry::init_metrics()?;
+    std::fs::create_dir_all(&arguments.data)?;
+    block_on(async {
+        let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
+        let store =
+            Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
+        store.migrate(None).await?;
+        let settings = RackSettings {
+            organization: "acme".to_owned(),
+            name: "dev".to_owned(),
+            url: format!("http://{}", rack.addr),
+            username: "convox".to_owned(),
+            token: SecretString::from(RACK_PASSWORD),
+            trust: Trust::System,
+        };
+        let log = std::fs::File::options().create(true).append(true).open(arguments.data.join("audit.jsonl"))?;
+        let launch = Launch {
+            store: store.clone(),
+            policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
+            rack: settings,
+            listen: local(arguments.port),
+            metrics: Some((local(arguments.metrics_port), metrics)),
+            workers: workers(),
+            clock: Clock::system(),
+            domain: Some(local(arguments.port).to_string()),
+            sink: Some(Box::new(log)),
+        };
+        let running = launch.start().await?;
+        let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
+        let addresses = [running.addr, rack.addr];
+        greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
+        let done = until_told(running).await;
+        rack.stop().await;
+        done
+    })
+}
+
+fn rack_options() -> rack::RackOptions {
+    rack::RackOptions { password: RACK_PASSWORD.to_owned(), ..rack::RackOptions::default() }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn database(data: &Path) -> PathBuf {
+    data.join("rack-gateway.sqlite")
+}
+
+/// The first screen: addresses, and one line to paste for each person.
+fn greet(
+    output: &mut Output<'_>,
+    [gateway, rack]: [SocketAddr; 2],
+    metrics: Option<SocketAddr>,
+    people: &[Person],
+    data: &Path,
+) -> std::io::Result<()> {
+    let out: &mut dyn Write = output.out;
+    writeln!(out, "Rack Gateway, development set-up (made-up people, no real rack)\n")?;
+    writeln!(out, "  gateway   http://{gateway}   health: http://{gateway}/api/v1/ready")?;
+    writeln!(out, "  rack      http://{rack}   (in memory; only the gateway should talk to it)")?;
+    if let Some(metrics) = metrics {
+        writeln!(out, "  metrics   http://{metrics}/metrics")?;
+    }
+    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json)\n", data.display())?;
+    writeln!(out, "Be one of them, then use the convox CLI as ever, for example `convox apps`:\n")?;
+    for person in people {
+        writeln!(out, "  # {} ({})", person.email, person.roles.join(", "))?;
+        writeln!(out, "  export RACK_URL=http://convox:{}@{gateway}", person.token)?;
+    }
+    writeln!(out, "\nCtrl-C stops everything.")?;
+    out.flush()
+}

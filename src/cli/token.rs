@@ -1,0 +1,164 @@
+//! `token`: give tokens out and take them back, from the machine that holds the database.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::runtime::{block_on, open_store};
+use super::{Done, Failure, Output};
+use crate::audit::{Actor, Writer, WriterOptions};
+use crate::clock::Clock;
+use crate::config::{Env, Process};
+use crate::http::origin;
+use crate::identity::{Issuer, Token};
+use crate::store::{Store, TokenRow};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token; it is shown once.
+    Create(CreateArguments),
+    /// List tokens, without their secrets.
+    List {
+        /// As JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a token back; it stops working with the next request.
+    Revoke {
+        /// Id, as `token list` shows it.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct For {
+    /// A person's e-mail address: the token acts as that person in the `convox` CLI.
+    #[arg(long)]
+    user: Option<String>,
+    /// A machine: the token is a principal of its own, with its own roles.
+    #[arg(long)]
+    api: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArguments {
+    #[command(flatten)]
+    principal: For,
+    /// What the token is for.
+    #[arg(long)]
+    name: String,
+    /// Role; may be repeated. For a person, only when the person is not known yet.
+    #[arg(long = "role")]
+    roles: Vec<String>,
+    /// Days until it expires; an API token must have an end.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: Option<u16>,
+}
+
+pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
+    match command {
+        TokenCommand::Create(arguments) => create(arguments, output),
+        TokenCommand::List { json } => list(*json, output),
+        TokenCommand::Revoke { id } => {
+            block_on(async {
+                let (store, audit) = open().await?;
+                let revoked = issuer(&store, &audit).revoke(id).await;
+                audit.shutdown(FLUSH).await;
+                Ok(revoked?)
+            })?;
+            writeln!(output.out, "revoked {id}")?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// How long the last records may take.
+const FLUSH: Duration = Duration::from_secs(10);
+
+async fn open() -> Result<(Store, Writer), Failure> {
+    let store = open_store().await?;
+    let origin = origin(&Process.get("RACK").unwrap_or_else(|| "unnamed".to_owned()));
+    let options = WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin);
+    let audit = Writer::guest(store.clone(), Clock::system(), options).await?;
+    Ok((store, audit))
+}
+
+fn issuer<'a>(store: &'a Store, audit: &'a Writer) -> Issuer<'a> {
+    let actor = Actor { kind: "Operator".to_owned(), id: "command-line".to_owned() };
+    Issuer { store, audit, actor, now: Clock::system().now() }
+}
+
+fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
+    let now = Clock::system().now();
+    let expires_at = arguments.days.map(|days| now + time::Duration::days(days.into()));
+    let roles = (!arguments.roles.is_empty()).then_some(arguments.roles.as_slice());
+    let token: Token = block_on(async {
+        let (store, audit) = open().await?;
+        let issuer = issuer(&store, &audit);
+        let made = match (&arguments.principal.user, expires_at, roles) {
+            (Some(email), expires_at, roles) => issuer.cli_token(email, &arguments.name, roles, expires_at).await,
+            (None, Some(expires_at), Some(roles)) => issuer.api_token(&arguments.name, roles, expires_at).await,
+            (None, _, _) => return Err(Failure::new("an API token needs --role and --days")),
+        };
+        audit.shutdown(FLUSH).await;
+        Ok(made?)
+    })?;
+    writeln!(output.err, "this token is shown once:")?;
+    writeln!(output.out, "{}", token.expose())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(json: bool, output: &mut Output<'_>) -> Done {
+    let rows = block_on(async { Ok(open_store().await?.token_list(None).await?) })?;
+    if !json {
+        writeln!(output.out, "{:<36}  {:<4}  {:<20}  {:<28}  {:<20}  STATE", "ID", "KIND", "NAME", "FOR", "EXPIRES")?;
+    }
+    for row in rows {
+        let shown = Shown::of(&row);
+        if json {
+            writeln!(output.out, "{}", serde_json::to_string(&shown)?)?;
+        } else {
+            writeln!(
+                output.out,
+                "{:<36}  {:<4}  {:<20}  {:<28}  {:<20}  {}",
+                shown.id, shown.kind, shown.name, shown.principal, shown.expires_at, shown.state
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    kind: &'static str,
+    name: &'a str,
+    #[serde(rename = "for")]
+    principal: String,
+    expires_at: String,
+    state: &'static str,
+}
+
+impl<'a> Shown<'a> {
+    fn of(row: &'a TokenRow) -> Self {
+        let text = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+        let expired = row.expires_at.is_some_and(|at| at <= Clock::system().now());
+        Self {
+            id: &row.id,
+            kind: row.kind.as_str(),
+            name: &row.name,
+            principal: row.user.as_ref().map_or_else(|| row.roles.join(","), |user| user.email.clone()),
+            expires_at: row.expires_at.map_or_else(|| "never".to_owned(), text),
+            state: match (row.revoked_at, expired) {
+                (Some(_), _) => "revoked",
+                (None, true) => "expired",
+                (None, false) => "live",
+            },
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Image registries, passwords included.
+
+use super::call::Call;
+use super::data::Registry;
+use super::reply::{Answer, Failure, Reply};
+use super::table::Route;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::plain("POST", "/registries", add),
+    Route::plain("GET", "/registries", list),
+    Route::plain("DELETE", "/registries/{server...}", remove),
+];
+
+fn add(call: &Call) -> Answer {
+    let (server, username, password) = (call.value("server"), call.value("username"), call.value("password"));
+    let registry = Registry { server, username, password };
+    let mut data = call.rack.data();
+    data.registries.retain(|known| known.server != registry.server);
+    let reply = Reply::json(&registry);
+    data.registries.push(registry);
+    reply
+}
+
+fn list(call: &Call) -> Answer {
+    Reply::json(&call.rack.data().registries)
+}
+
+fn remove(call: &Call) -> Answer {
+    let server = call.path("server");
+    let mut data = call.rack.data();
+    let before = data.registries.len();
+    data.registries.retain(|registry| registry.server != server);
+    if data.registries.len() == before {
+        return Err(Failure::not_found(format!("no such registry: {server}")));
+    }
+    Ok(Reply::ok())
+}

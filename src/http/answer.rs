@@ -1,0 +1,73 @@
+//! Answers that the gateway itself gives: errors in the form that the CLI prints.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use crate::pep::Recorded;
+use crate::routes::Facts;
+use crate::upstream;
+
+/// Carries the id of the request, which is also in its records.
+const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
+
+/// An error: `error` is what the `convox` CLI prints; the rest is RFC 9457.
+#[derive(Serialize)]
+struct Problem<'a> {
+    error: &'a str,
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    instance: &'a str,
+}
+
+/// The answer to a request that stopped.
+pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Payload) -> HttpResponse {
+    // A denied shell says why in the terminal; the CLI would lose the text of a plain answer.
+    if recorded.socket && recorded.identified && recorded.status == 403 && runs_something(recorded) {
+        let mut response = upstream::deny_socket(request, payload, &recorded.message, Some(126));
+        name(&mut response, &recorded.request_id);
+        return response;
+    }
+    let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
+    if recorded.status == 401 {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"rack-gateway\""));
+    }
+    response
+}
+
+fn runs_something(recorded: &Recorded) -> bool {
+    recorded.row.is_some_and(|row| row.contract.facts == Facts::Exec)
+}
+
+/// An error answer.
+pub(super) fn problem(status: u16, slug: &str, message: &str, request_id: &str) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let body = Problem {
+        error: message,
+        kind: format!("/problems/{slug}"),
+        title: status.canonical_reason().unwrap_or("refused"),
+        status: status.as_u16(),
+        instance: request_id,
+    };
+    let mut response = json(status, &body);
+    name(&mut response, request_id);
+    response
+}
+
+/// Puts the id of the request on the answer.
+pub(super) fn name(response: &mut HttpResponse, request_id: &str) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+}
+
+/// JSON as a rack renders it: two spaces, a newline at the end.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    let mut text = serde_json::to_string_pretty(body).unwrap_or_else(|_| "{}".to_owned());
+    text.push('\n');
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(text)
+}

@@ -1,0 +1,77 @@
+//! `/api/v1/health` (the process lives) and `/api/v1/ready` (it can do its work, or what is wrong).
+//! Public: they name no user, no route and no secret.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::pep::Gate;
+use crate::upstream::{self, Rack};
+
+use super::answer::json as answer_json;
+use super::reload::BundleStatus;
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    database: Check,
+    audit: Check,
+    policy: Check,
+    rack: Check,
+}
+
+#[derive(Serialize)]
+struct Check {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Check {
+    const fn good(detail: Option<String>) -> Self {
+        Self { ok: true, problem: None, detail }
+    }
+
+    const fn bad(problem: String) -> Self {
+        Self { ok: false, problem: Some(problem), detail: None }
+    }
+}
+
+/// The process lives.
+pub(super) async fn health() -> HttpResponse {
+    answer_json(StatusCode::OK, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// It can do its work, or what is wrong.
+pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<BundleStatus>) -> HttpResponse {
+    let database = match gate.store.ping().await {
+        Ok(()) => Check::good(None),
+        Err(error) => Check::bad(format!("the database does not answer: {error}")),
+    };
+    let rack = match upstream::ping(&rack).await {
+        Ok(()) => Check::good(None),
+        Err(error) => Check::bad(format!("the rack does not answer: {error}")),
+    };
+    let audit = audit(&gate);
+    let policy = match bundle.problem() {
+        None => Check::good(Some(gate.active.load().digest().to_owned())),
+        Some(problem) => Check { detail: Some(gate.active.load().digest().to_owned()), ..Check::bad(problem) },
+    };
+    // A bundle that failed to load leaves the one before it at work: a warning, not an outage.
+    let ready = database.ok && audit.ok && rack.ok;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer_json(status, &Ready { ready, database, audit, policy, rack })
+}
+
+fn audit(gate: &Gate) -> Check {
+    let status = gate.audit.status();
+    match (status.healthy, status.accepting) {
+        (true, true) => Check::good(Some(format!("last record {}", status.head))),
+        (false, _) => Check::bad("the last records could not be written; nothing passes until they can".to_owned()),
+        (true, false) => Check::bad(format!("{} outcomes wait to be written; nothing passes", status.backlog)),
+    }
+}

@@ -1,0 +1,184 @@
+//! From settings to a gateway that serves: database, policies, chain, recovery, listeners. The one
+//! composition of production, development and tests.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
+use crate::clock::Clock;
+use crate::config::{self, RackSettings};
+use crate::pep::{Active, Gate};
+use crate::store::{Store, StoreError};
+use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
+
+use super::reload::{BundleStatus, PolicySource, watch};
+use super::server::{Server, ServerError, ServerParts};
+
+/// What a gateway is made of.
+pub struct Launch {
+    /// The database, with the schema of this version.
+    pub store: Store,
+    /// Where policies come from.
+    pub policy: PolicySource,
+    /// The rack.
+    pub rack: RackSettings,
+    /// The public listener.
+    pub listen: SocketAddr,
+    /// The listener of metrics, and what renders them.
+    pub metrics: Option<(SocketAddr, PrometheusHandle)>,
+    /// Threads that serve.
+    pub workers: usize,
+    /// The time.
+    pub clock: Clock,
+    /// Where people sign in, for messages.
+    pub domain: Option<String>,
+    /// Where records go as JSON lines, besides the database.
+    pub sink: Option<Box<dyn Write + Send>>,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, Error)]
+pub enum LaunchError {
+    /// The schema is older than this version.
+    #[error("the database has {0} pending migrations: run `rack-gateway-api migrate`")]
+    Pending(usize),
+    /// The database does not answer, or another process serves from it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The policies cannot be used.
+    #[error("the policies cannot be used\n{0}")]
+    Policy(String),
+    /// The settings of the rack cannot be used.
+    #[error(transparent)]
+    Rack(#[from] RackConfigError),
+    /// The first record cannot be written.
+    #[error("the audit log cannot be written: {0}")]
+    Audit(#[from] Unavailable),
+    /// The listeners.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// The address of the public listener.
+    pub addr: SocketAddr,
+    /// The address of the listener of metrics.
+    pub metrics_addr: Option<SocketAddr>,
+    /// The enforcement point, for whoever runs the gateway in process.
+    pub gate: Gate,
+    /// Where its policies come from.
+    pub policy: PolicySource,
+    /// Whether the last bundle was good.
+    pub bundle: BundleStatus,
+    server: Server,
+    watcher: tokio::task::JoinHandle<()>,
+}
+
+impl Launch {
+    /// Starts everything, in the order in which each needs the one before.
+    ///
+    /// # Errors
+    /// At the first thing that is not as it must be; then nothing serves.
+    pub async fn start(self) -> Result<Running, LaunchError> {
+        let pending = self.store.migration_status().await?.pending.len();
+        if pending > 0 {
+            return Err(LaunchError::Pending(pending));
+        }
+        let rack = &self.rack;
+        let rack_config =
+            RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), Limits::default())?;
+        let bundle = self.policy.load().map_err(LaunchError::Policy)?;
+        let digest = bundle.digest().to_owned();
+        let instance = Uuid::now_v7().to_string();
+        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
+        let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
+        audit.append(started(digest)).await?;
+        let gate = Gate {
+            active: Active::new(bundle),
+            store: self.store,
+            audit,
+            clock: self.clock,
+            rack: Arc::from(self.rack.full_name()),
+            domain: Arc::from(self.domain.unwrap_or_else(|| self.listen.to_string())),
+        };
+        let status = BundleStatus::default();
+        let server = Server::start(ServerParts {
+            gate: gate.clone(),
+            rack: self.rack,
+            rack_config,
+            bundle: status.clone(),
+            listen: self.listen,
+            metrics: self.metrics,
+            workers: self.workers,
+        })?;
+        let watcher = tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone()));
+        Ok(Running {
+            addr: server.addr,
+            metrics_addr: server.metrics_addr,
+            gate,
+            policy: self.policy,
+            bundle: status,
+            server,
+            watcher,
+        })
+    }
+}
+
+/// Name of the log: one log per rack.
+#[must_use]
+pub fn origin(rack: &str) -> String {
+    format!("rack-gateway/{rack}")
+}
+
+fn started(digest: String) -> Event {
+    Event {
+        bundle: Some(digest),
+        detail: [("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        ..Event::new(EventKind::System, "", "gateway:start")
+    }
+}
+
+fn trust(trust: &config::Trust) -> Trust {
+    match trust {
+        config::Trust::System => Trust::system(),
+        config::Trust::Ca(pem) => Trust::authority(pem.clone()),
+        config::Trust::Pinned(pins) => Trust::pinned(pins.iter().map(|pin| pin.0).collect::<Vec<_>>()),
+    }
+}
+
+async fn watch_policies(gate: Gate, source: PolicySource, status: BundleStatus) {
+    if let Err(problem) = watch(gate, source, status).await {
+        tracing::error!(problem, "policies are not watched; a restart is needed to change them");
+    }
+}
+
+/// How long the last records may take.
+const FLUSH: Duration = Duration::from_secs(10);
+
+impl Running {
+    /// Stops accepting, lets requests finish, writes the last record, and flushes the chain.
+    pub async fn stop(self) {
+        self.watcher.abort();
+        self.server.stop().await;
+        let last = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await;
+        let flushed = self.gate.audit.shutdown(FLUSH).await;
+        if last.is_err() || !flushed {
+            tracing::error!("records were left behind; the next start marks their requests as unknown");
+        }
+        self.gate.store.close().await;
+    }
+}

@@ -1,0 +1,69 @@
+//! The whole path of a request, stage by stage.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::pep::{Accepted, Gate, Passed, Stopped};
+use crate::routes::Kind;
+use crate::telemetry;
+use crate::upstream::{self, Rack};
+
+use super::answer::{name, refused};
+use super::console::{self, Console};
+use super::sockets;
+
+/// Answers every request that is not one of the gateway's own endpoints.
+pub(super) async fn proxy(
+    request: HttpRequest,
+    mut payload: Payload,
+    gate: Data<Gate>,
+    rack: Data<Rack>,
+    console: Data<Console>,
+) -> HttpResponse {
+    let started = std::time::Instant::now();
+    let (route, response) = match pass(&request, &mut payload, &gate).await {
+        Ok(passed) => forward(passed, &request, payload, &gate, &rack, &console).await,
+        Err(stopped) => {
+            let recorded = stopped.record(&gate).await;
+            let route = recorded.row.map_or("none", |row| row.path);
+            (route, refused(&recorded, &request, payload))
+        }
+    };
+    let status = response.status().as_str().to_owned();
+    metrics::counter!(telemetry::REQUESTS, "route" => route, "status" => status).increment(1);
+    metrics::histogram!(telemetry::REQUEST_SECONDS).record(started.elapsed());
+    response
+}
+
+async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Result<Passed, Box<Stopped>> {
+    let classified = Accepted::new(gate, request.clone())?.identify(gate).await?.classify(gate)?;
+    classified.gather(payload).await.decide(gate).await
+}
+
+async fn forward(
+    passed: Passed,
+    request: &HttpRequest,
+    payload: Payload,
+    gate: &Gate,
+    rack: &Rack,
+    console: &Console,
+) -> (&'static str, HttpResponse) {
+    match passed {
+        Passed::Own(permit) => console::answer(permit, console),
+        Passed::Rack(permit, recheck) => {
+            let route = permit.row().path;
+            let request_id = permit.request_id().to_owned();
+            let mut response = match permit.row().kind {
+                Kind::Socket => {
+                    let signal = sockets::watch_over(gate, recheck, permit.row());
+                    upstream::open_socket(rack, permit, request, payload, signal).await
+                }
+                Kind::Get | Kind::Head | Kind::Post | Kind::Put | Kind::Delete | Kind::Options => {
+                    upstream::forward(rack, permit, request, payload).await
+                }
+            };
+            name(&mut response, &request_id);
+            (route, response)
+        }
+    }
+}

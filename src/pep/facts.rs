@@ -1,0 +1,40 @@
+//! Facts for policy out of option headers.
+
+use actix_web::http::header::HeaderMap;
+
+use crate::pdp::Exec;
+use crate::routes::{Facts, Row};
+
+/// What would run, where the row runs something.
+pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
+    match row.contract.facts {
+        Facts::None => None,
+        Facts::Exec => Some(Exec {
+            command: text(headers, "command"),
+            entrypoint: is_true(headers, "entrypoint"),
+            image: text(headers, "image"),
+            volumes: present(headers, "volumes") || is_true(headers, "use-service-volume"),
+            environment: present(headers, "environment"),
+            release: text(headers, "release"),
+            privileged: is_true(headers, "privileged") || is_true(headers, "system-critical"),
+            node_labels: text(headers, "node-labels"),
+        }),
+    }
+}
+
+/// The value as text. Bytes that are not UTF-8 become U+FFFD: policy then sees a command that
+/// matches no allowed one, while the rack gets the bytes as they were sent.
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn present(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(name).is_some_and(|value| !value.is_empty())
+}
+
+/// As the rack reads a flag, except that anything unclear counts as set.
+fn is_true(headers: &HeaderMap, name: &str) -> bool {
+    headers
+        .get(name)
+        .is_some_and(|value| !matches!(value.as_bytes(), b"" | b"false" | b"0" | b"f" | b"F" | b"False" | b"FALSE"))
+}

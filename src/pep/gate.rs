@@ -1,0 +1,57 @@
+//! What the enforcement point works with, shared by all requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::audit::Writer;
+use crate::clock::Clock;
+use crate::pdp::Bundle;
+use crate::store::Store;
+
+/// The bundle that decides now. A swap is atomic; a request keeps the bundle that it began with.
+#[derive(Clone)]
+pub struct Active(Arc<ArcSwap<Bundle>>);
+
+impl fmt::Debug for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Active").field(&self.load().digest()).finish()
+    }
+}
+
+impl Active {
+    /// Starts with this bundle.
+    #[must_use]
+    pub fn new(bundle: Bundle) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(bundle)))
+    }
+
+    /// The bundle that decides now.
+    #[must_use]
+    pub fn load(&self) -> Arc<Bundle> {
+        self.0.load_full()
+    }
+
+    /// From here on, this bundle decides.
+    pub fn swap(&self, bundle: Bundle) {
+        self.0.store(Arc::new(bundle));
+    }
+}
+
+/// Everything a decision needs: the policies, the credentials, the record, the time.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The policies.
+    pub active: Active,
+    /// Users and tokens.
+    pub store: Store,
+    /// The record.
+    pub audit: Writer,
+    /// The time.
+    pub clock: Clock,
+    /// `organization/name` of the rack: the id of the `Rack` entity.
+    pub rack: Arc<str>,
+    /// Where people sign in, for messages: `DOMAIN`, or the address of the listener.
+    pub domain: Arc<str>,
+}

@@ -1,0 +1,99 @@
+//! Fourth stage: check the request against the row's contract, and gather the facts that policy
+//! reads. What fails the contract is kept until policy has spoken, so that a caller without any
+//! right learns nothing of it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt;
+
+use crate::pdp::{Approval, Context, Mfa};
+use crate::routes::{Body, ContractError, Kind, Outgoing};
+
+use super::Classified;
+use super::facts;
+use super::permit::{Prepared, PreparedBody};
+use super::refusal::Refusal;
+
+/// A request with everything that the decision reads.
+#[derive(Debug)]
+pub struct Gathered {
+    pub(super) classified: Classified,
+    pub(super) context: Context,
+    pub(super) prepared: Result<Prepared, Refusal>,
+}
+
+impl Classified {
+    /// Gathers facts; reads the body where the contract says so, leaving it in `payload` otherwise.
+    pub async fn gather(self, payload: &mut Payload) -> Gathered {
+        let prepared = self.prepare(payload).await;
+        let accepted = &self.identified.accepted;
+        let context = Context {
+            now: accepted.trace.at,
+            source_ip: accepted.trace.source_ip,
+            mfa: Mfa::never(),
+            approval: Approval::none(),
+            break_glass: String::new(),
+            exec: facts::exec(self.matched.row(), accepted.request.headers()),
+        };
+        Gathered { classified: self, context, prepared }
+    }
+
+    async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {
+        let accepted = &self.identified.accepted;
+        let headers: Vec<(&str, &[u8])> =
+            accepted.request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let outgoing = self.matched.request(&headers).map_err(Refusal::BadContract)?;
+        let body = body(&accepted.request, payload, &outgoing, accepted.kind).await?;
+        Ok(Prepared {
+            outgoing,
+            body,
+            actor: self.identified.identity.label.clone(),
+            request_id: accepted.trace.request_id.clone(),
+            kind: accepted.kind,
+        })
+    }
+}
+
+async fn body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    outgoing: &Outgoing,
+    kind: Kind,
+) -> Result<PreparedBody, Refusal> {
+    match outgoing.body {
+        Body::None if kind == Kind::Socket => Ok(PreparedBody::Empty),
+        Body::None => {
+            let raw = read(request, payload, 0).await?;
+            outgoing.form(&raw).map(|_| PreparedBody::Empty).map_err(Refusal::BadContract)
+        }
+        Body::Form { max, .. } => {
+            let raw = read(request, payload, max).await?;
+            let form = outgoing.form(&raw).map_err(Refusal::BadContract)?;
+            Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
+        }
+        Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
+        Body::Stream => Ok(PreparedBody::Stream),
+    }
+}
+
+/// Reads the body up to `max` bytes. What is longer is not read: it stays with the client.
+async fn read(request: &HttpRequest, payload: &mut Payload, max: usize) -> Result<Bytes, Refusal> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| u64::try_from(max).is_ok_and(|max| length > max)) {
+        return Err(too_large(max));
+    }
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::BadRequest("body-broken", "the request body could not be read"))?;
+        if whole.len().saturating_add(chunk.len()) > max {
+            return Err(too_large(max));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+const fn too_large(max: usize) -> Refusal {
+    Refusal::BadContract(if max == 0 { ContractError::BodyNotAllowed } else { ContractError::TooLarge { max } })
+}

@@ -1,0 +1,47 @@
+//! A socket outlives the decision that opened it, so its question is kept and asked again.
+
+use crate::identity::{IdentifyError, Presented, identify};
+use crate::pdp::{Context, Principal, Question, ResourceRef, Verdict};
+
+use super::Gate;
+use super::decide::principal;
+
+/// The question behind an open socket.
+#[derive(Debug)]
+pub struct Recheck {
+    pub(super) presented: Presented,
+    pub(super) action: &'static str,
+    pub(super) resource: ResourceRef,
+    pub(super) context: Context,
+}
+
+/// What asking again gives.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It would be opened again.
+    Holds,
+    /// It would not: why, for the record.
+    Ended(String),
+    /// It cannot be known now.
+    Unknown,
+}
+
+impl Recheck {
+    /// Asks again: the credential, the roles, and the bundle that decides now.
+    pub async fn ask(&self, gate: &Gate) -> Standing {
+        let now = gate.clock.now();
+        let identity = match identify(&gate.store, &self.presented, now).await {
+            Ok(identity) => identity,
+            Err(IdentifyError::Unavailable(_)) => return Standing::Unknown,
+            Err(error) => return Standing::Ended(error.to_string()),
+        };
+        let who: Principal = principal(&identity);
+        let context = Context { now, ..self.context.clone() };
+        let question = Question { principal: &who, action: self.action, resource: &self.resource, context: &context };
+        let decision = gate.active.load().decide(&question);
+        match decision.verdict() {
+            Verdict::Allow => Standing::Holds,
+            Verdict::Deny | Verdict::Challenge => Standing::Ended(decision.explain()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What stops a request: the reason, its record, and what the caller is told.
+
+use crate::audit::Unavailable;
+use crate::identity::{CredentialError, IdentifyError};
+use crate::pdp::Decision;
+use crate::routes::{BadParameter, ContractError, Refused, Row, TargetError};
+
+use super::{Gate, Trace, event};
+
+/// Why a request stops.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The target has no single meaning.
+    BadTarget(TargetError),
+    /// The request has no single meaning: stable name, sentence for people.
+    BadRequest(&'static str, &'static str),
+    /// A path parameter has a value that nothing on a rack can have.
+    BadParameter(BadParameter),
+    /// Nobody is calling, or it cannot be known.
+    Credential(IdentifyError),
+    /// No line of the table: stable name.
+    UnknownRoute(&'static str),
+    /// A line that never passes.
+    RefusedRoute(&'static Refused),
+    /// The request carries what its row does not.
+    BadContract(ContractError),
+    /// Policy denies.
+    Denied(Box<Decision>),
+    /// Policy denies, and says what would help.
+    Challenged(Box<Decision>),
+    /// No record, no forward.
+    Unrecorded(Unavailable),
+}
+
+impl Refusal {
+    /// HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::BadTarget(error) => error.status(),
+            Self::BadParameter(error) => error.status(),
+            Self::BadRequest(..) => 400,
+            Self::BadContract(error) => error.status(),
+            Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
+            Self::Credential(_) => 401,
+            Self::UnknownRoute(_) => 404,
+            Self::RefusedRoute(_) | Self::Denied(_) | Self::Challenged(_) => 403,
+        }
+    }
+
+    /// Stable name, for records and programs.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::BadTarget(error) => error.slug(),
+            Self::BadRequest(slug, _) | Self::UnknownRoute(slug) => slug,
+            Self::BadParameter(error) => error.slug(),
+            Self::Credential(error) => error.slug(),
+            Self::RefusedRoute(_) => "refused-route",
+            Self::BadContract(error) => error.slug(),
+            Self::Denied(_) => "denied",
+            Self::Challenged(_) => "challenge",
+            Self::Unrecorded(_) => "audit-unavailable",
+        }
+    }
+
+    /// What happened and what to do next, for people; without the character that the CLI would
+    /// take for a format.
+    fn message(&self, gate: &Gate) -> String {
+        let text = match self {
+            Self::BadTarget(error) => format!("refused: {error}"),
+            Self::BadRequest(_, text) => format!("refused: {text}"),
+            Self::BadParameter(error) => format!("refused: {error}"),
+            Self::Credential(error) => return credential(error, &gate.domain),
+            Self::UnknownRoute(_) => "refused: no such route on this rack".to_owned(),
+            Self::RefusedRoute(refused) => format!("refused: {}", refused.reason),
+            Self::BadContract(error) => format!("refused: {error}"),
+            Self::Denied(decision) | Self::Challenged(decision) => decision.explain(),
+            Self::Unrecorded(_) => {
+                "the audit log cannot be written, so nothing passes; try again, and tell the operator".to_owned()
+            }
+        };
+        text.replace('%', "")
+    }
+
+    /// The decision, where policy was asked.
+    pub(super) fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Denied(decision) | Self::Challenged(decision) => Some(decision),
+            Self::BadTarget(_)
+            | Self::BadRequest(..)
+            | Self::BadParameter(_)
+            | Self::Credential(_)
+            | Self::UnknownRoute(_)
+            | Self::RefusedRoute(_)
+            | Self::BadContract(_)
+            | Self::Unrecorded(_) => None,
+        }
+    }
+}
+
+/// The only text that reaches a person from `GET /racks` is the one about expiry, so it stands for
+/// every credential that once was good.
+fn credential(error: &IdentifyError, domain: &str) -> String {
+    match error {
+        IdentifyError::Expired | IdentifyError::Revoked => {
+            format!("cli token is expired; run convox login {domain}")
+        }
+        IdentifyError::Unknown => format!("the credential is not known; run convox login {domain}"),
+        IdentifyError::Credential(CredentialError::Missing) => {
+            format!("no credential was sent; set RACK_URL to https://convox:TOKEN@{domain}")
+        }
+        IdentifyError::Credential(CredentialError::Malformed) => {
+            format!("the Authorization header cannot be read; set RACK_URL to https://convox:TOKEN@{domain}")
+        }
+        IdentifyError::Unavailable(_) => {
+            "the database of credentials cannot be read, so nothing passes; try again, and tell the operator".to_owned()
+        }
+    }
+}
+
+/// A request that stopped, not yet recorded. It cannot be answered before it is.
+#[derive(Debug)]
+#[must_use]
+pub struct Stopped {
+    trace: Trace,
+    refusal: Refusal,
+}
+
+/// A request that stopped and whose record is durable, or that says it could not be made so.
+#[derive(Debug)]
+#[must_use]
+pub struct Recorded {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable name.
+    pub slug: &'static str,
+    /// For people.
+    pub message: String,
+    /// Id of the request and of its record.
+    pub request_id: String,
+    /// The row, where one was found.
+    pub row: Option<&'static Row>,
+    /// Whether a websocket was asked for.
+    pub socket: bool,
+    /// Whether the caller is known.
+    pub identified: bool,
+}
+
+impl Stopped {
+    pub(super) fn new(trace: Trace, refusal: Refusal) -> Box<Self> {
+        Box::new(Self { trace, refusal })
+    }
+
+    /// Records why the request stopped. When that cannot be made durable the caller is told so
+    /// instead of the reason.
+    pub async fn record(self, gate: &Gate) -> Recorded {
+        let Self { trace, refusal } = self;
+        let message = refusal.message(gate);
+        let status = refusal.status();
+        let appended = match &refusal {
+            Refusal::Unrecorded(_) => Ok(()),
+            refusal => gate.audit.append(event::stopped(&trace, refusal, &message)).await.map(|_| ()),
+        };
+        if let Refusal::Credential(IdentifyError::Unavailable(error)) = &refusal {
+            tracing::error!(request.id = trace.request_id, %error, "credentials cannot be read");
+        }
+        match appended {
+            Ok(()) => recorded(trace, status, refusal.slug(), message),
+            Err(error) => {
+                let refusal = Refusal::Unrecorded(error);
+                let message = refusal.message(gate);
+                recorded(trace, refusal.status(), refusal.slug(), message)
+            }
+        }
+    }
+}
+
+fn recorded(trace: Trace, status: u16, slug: &'static str, message: String) -> Recorded {
+    tracing::info!(
+        request.id = trace.request_id,
+        route = trace.row.map(|row| row.path),
+        status,
+        reason = slug,
+        "request refused"
+    );
+    Recorded {
+        status,
+        slug,
+        message,
+        row: trace.row,
+        socket: trace.socket,
+        identified: trace.identity.is_some(),
+        request_id: trace.request_id,
+    }
+}

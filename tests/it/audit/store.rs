@@ -1,0 +1,208 @@
+//! Users and tokens, the guards of the tables, and the schema itself.
+
+use rack_gateway::audit::{Event, EventKind};
+use rack_gateway::store::{NewToken, NewUser, Options, Store, StoreError, TokenKind, UserChange};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::append::{all, assert_whole, writer};
+use crate::harness::db::Db;
+use crate::harness::postgres;
+
+const NOW: OffsetDateTime = datetime!(2026-11-21 10:00:00.123456 UTC);
+
+mod both {
+    crate::on_both!(users, tokens, records_are_only_added, the_schema, concurrent_migrations);
+}
+
+fn alice() -> NewUser {
+    let roles = vec!["viewer".to_owned(), "ops".to_owned()];
+    NewUser { id: "u1".to_owned(), email: "Alice@Example.com".to_owned(), name: "Alice".to_owned(), roles }
+}
+
+fn token(id: &str, kind: TokenKind, user: Option<&str>, hash: u8) -> NewToken {
+    NewToken {
+        id: id.to_owned(),
+        kind,
+        name: format!("token {id}"),
+        user_id: user.map(str::to_owned),
+        roles: vec!["cicd".to_owned()],
+        secret_hash: [hash; 32],
+        expires_at: Some(NOW),
+    }
+}
+
+async fn users(db: Db) {
+    let store = db.store().await;
+    let made = store.user_create(alice(), NOW).await.expect("a user");
+    assert_eq!((made.email.as_str(), made.version, made.suspended), ("alice@example.com", 1, false));
+    assert_eq!(store.user_find_by_email("ALICE@example.COM").await, Ok(Some(made.clone())));
+    assert_eq!(store.user_find("u1").await, Ok(Some(made.clone())));
+    assert_eq!(store.user_find("u2").await, Ok(None));
+    let twin = NewUser { id: "u2".to_owned(), ..alice() };
+    assert!(matches!(store.user_create(twin, NOW).await, Err(StoreError::Conflict(_))), "the address is taken");
+    let change = UserChange { suspended: Some(true), roles: Some(vec![]), ..UserChange::default() };
+    store.user_update("u1", change).await.expect("a change");
+    let changed = store.user_list().await.expect("a list");
+    assert_eq!(changed.len(), 1);
+    assert_eq!((changed[0].version, changed[0].suspended, changed[0].roles.len()), (2, true, 0));
+    assert_eq!((changed[0].name.as_str(), changed[0].created_at), ("Alice", NOW));
+    assert_eq!(store.user_update("u9", UserChange::default()).await, Err(StoreError::NotFound));
+}
+
+async fn tokens(db: Db) {
+    let store = db.store().await;
+    let user = store.user_create(alice(), NOW).await.expect("a user");
+    store.token_create(token("t1", TokenKind::Cli, Some("u1"), 1), NOW).await.expect("a token");
+    store.token_create(token("t2", TokenKind::Api, None, 2), NOW).await.expect("a token");
+    for (wrong, why) in [
+        (token("t3", TokenKind::Api, None, 2), "the same secret"),
+        (token("t3", TokenKind::Cli, Some("nobody"), 3), "no such person"),
+    ] {
+        assert!(matches!(store.token_create(wrong, NOW).await, Err(StoreError::Conflict(_))), "{why}");
+    }
+    store.token_create(token("t3", TokenKind::Cli, None, 3), NOW).await.expect_err("a CLI token acts as somebody");
+    let found = store.token_find(&[1; 32]).await.expect("a search").expect("a token");
+    assert_eq!((found.id.as_str(), found.kind, found.user), ("t1", TokenKind::Cli, Some(user)));
+    assert_eq!((found.expires_at, found.revoked_at, found.last_used_at), (Some(NOW), None, None));
+    assert_eq!(store.token_find(&[9; 32]).await, Ok(None));
+    let api = store.token_find(&[2; 32]).await.expect("a search").expect("a token");
+    assert_eq!((api.kind, api.user, api.roles), (TokenKind::Api, None, vec!["cicd".to_owned()]));
+    let later = NOW + time::Duration::hours(1);
+    store.token_touch("t1", later).await.expect("a touch");
+    store.token_revoke("t1", later).await.expect("revoked");
+    store.token_revoke("t1", later + time::Duration::hours(1)).await.expect("again");
+    let revoked = store.token_find(&[1; 32]).await.expect("a search").expect("a token");
+    assert_eq!((revoked.revoked_at, revoked.last_used_at), (Some(later), Some(later)), "the first time stays");
+    assert_eq!(store.token_revoke("t9", later).await, Err(StoreError::NotFound));
+    let ids = |list: Vec<rack_gateway::store::TokenRow>| list.into_iter().map(|t| t.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.token_list(Some("u1")).await.expect("a list")), ["t1"]);
+    assert_eq!(store.token_list(None).await.expect("a list").len(), 2);
+}
+
+async fn records_are_only_added(db: Db) {
+    let store = db.store().await;
+    let writer = writer(&store, "one").await;
+    writer.append(Event::new(EventKind::System, "", "gateway:start")).await.expect("a record");
+    let replace = "INSERT OR REPLACE INTO audit_records SELECT * FROM audit_records";
+    let upsert = "INSERT INTO audit_records SELECT * FROM audit_records WHERE seq = 1 \
+         ON CONFLICT (seq) DO UPDATE SET actor = 'x'";
+    let head = "INSERT OR REPLACE INTO audit_head SELECT * FROM audit_head";
+    let sqlite = ["DELETE FROM audit_records WHERE 1", replace, head];
+    let postgres = ["TRUNCATE audit_records", "TRUNCATE audit_head", upsert];
+    let own = if store.is_exclusive() { sqlite } else { postgres };
+    let common = [
+        "UPDATE audit_records SET actor = 'x'",
+        "DELETE FROM audit_records WHERE seq = 1",
+        "DELETE FROM audit_head",
+        "UPDATE audit_head SET seq = 1",
+        "UPDATE audit_head SET origin = 'other', seq = 9",
+        "INSERT INTO audit_head SELECT 2, origin, seq, chain FROM audit_head",
+    ];
+    for sql in common.iter().chain(&own) {
+        db.try_execute(sql).await.expect_err(sql);
+    }
+    let records = all(&store).await;
+    assert_whole(&records);
+    assert_eq!(records.len(), 2);
+}
+
+async fn the_schema(db: Db) {
+    let store = db.store().await;
+    let status = store.migration_status().await.expect("a status");
+    assert!(status.is_current() && !status.applied.is_empty(), "{status:?}");
+    assert_eq!(store.migrate(None).await, Ok(status), "running again changes nothing");
+    store.ping().await.expect("a sign of life");
+    store.close().await;
+    assert!(store.ping().await.expect_err("closed").is_unavailable());
+}
+
+async fn concurrent_migrations(db: Db) {
+    // SQLite in memory starts empty; PostgreSQL gets a database without the template.
+    let url = match &db {
+        Db::Sqlite(dir) => format!("sqlite://{}/fresh.sqlite", dir.path().display()),
+        Db::Postgres(name) => {
+            let fresh = format!("{name}_fresh");
+            postgres::shared().await.execute("postgres", &format!("CREATE DATABASE {fresh}")).await;
+            postgres::shared().await.url(&fresh)
+        }
+    };
+    let connect = || async { Store::connect(&url, Options::default()).await.expect("connect") };
+    let (one, two) = (connect().await, connect().await);
+    let pending = one.migration_status().await.expect("a status");
+    assert!(pending.applied.is_empty() && !pending.is_current());
+    assert!(matches!(one.head().await, Err(StoreError::Corrupt(why)) if why.contains("migrate")), "says what to do");
+    let (first, second) = tokio::join!(one.migrate(None), two.migrate(None));
+    assert!(first.expect("migrated").is_current() && second.expect("migrated").is_current());
+}
+
+#[tokio::test]
+async fn a_serving_role_can_serve_and_no_more() {
+    let name = postgres::database().await;
+    let cluster = postgres::shared().await;
+    let role = format!("{name}_app");
+    cluster.execute(&name, &format!("CREATE ROLE {role} LOGIN")).await;
+    let owner = Store::connect(&cluster.url(&name), Options::default()).await.expect("connect");
+    owner.migrate(Some(&role)).await.expect("granted");
+    let url = cluster.url(&name).replace("postgres@", &format!("{role}@"));
+    let store = Store::connect(&url, Options::default()).await.expect("connect");
+    assert!(store.migration_status().await.expect("a status").is_current());
+    let writer = writer(&store, "one").await;
+    let held = writer.intent(super::append::intent("r1")).await.expect("an intent");
+    drop(held);
+    assert!(writer.shutdown(std::time::Duration::from_secs(5)).await, "the run can be ended");
+    store.user_create(alice(), NOW).await.expect("a user");
+    store.token_create(token("t1", TokenKind::Cli, Some("u1"), 1), NOW).await.expect("a token");
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("connect");
+    for sql in [
+        "ALTER TABLE audit_records DISABLE TRIGGER USER",
+        "UPDATE audit_records SET actor = 'x'",
+        "DELETE FROM audit_records",
+        "TRUNCATE audit_records",
+        "DELETE FROM users",
+        "UPDATE audit_head SET origin = 'x'",
+        "CREATE TABLE mine (id int)",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut connection).await.expect_err(sql);
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_are_refused() {
+    let path = tempfile::tempdir().expect("a directory");
+    let missing = format!("sqlite://{}/no/such/dir/x.sqlite", path.path().display());
+    for (url, is_invalid) in [
+        ("mysql://user:s3cret@localhost/x", true),
+        ("nonsense", true),
+        ("postgres://user:s3cret@[bad/x", true),
+        ("postgres://user:s3cret@127.0.0.1:1/x", false),
+        (missing.as_str(), false),
+    ] {
+        let error = Store::connect(url, Options::default()).await.expect_err(url);
+        assert_eq!(matches!(error, StoreError::Invalid(_)), is_invalid, "{url}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_in_memory() {
+    let store = Store::connect("sqlite::memory:", Options::default()).await.expect("connect");
+    store.migrate(None).await.expect("migrate");
+    let writer = writer(&store, "one").await;
+    writer.append(Event::new(EventKind::System, "", "gateway:start")).await.expect("a record");
+    assert_whole(&all(&store).await);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let db = Db::sqlite().await;
+    let store = db.store().await;
+    store.user_create(alice(), NOW).await.expect("a user");
+    let dir = db.file().expect("a file").parent().expect("a directory").to_owned();
+    for entry in std::fs::read_dir(dir).expect("a listing").flatten() {
+        let mode = entry.metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.path());
+    }
+}

@@ -1,0 +1,143 @@
+//! A gateway in process, as production composes it, with one person for each role.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rack_gateway::audit::Actor;
+use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
+use rack_gateway::clock::Clock;
+use rack_gateway::config::{RackSettings, Trust};
+use rack_gateway::http::{Launch, PolicySource, Running};
+use rack_gateway::identity::Issuer;
+use rack_gateway::store::Record;
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::Db;
+
+/// The rack's password, which only the gateway knows.
+pub const RACK_PASSWORD: &str = "the rack's password";
+pub const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor", "cicd"];
+
+/// A credential as the CLI sends it.
+pub fn basic(password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("convox:{password}")))
+}
+
+pub struct Gateway {
+    pub running: Running,
+    tokens: BTreeMap<String, String>,
+}
+
+impl Gateway {
+    /// Serves the rack at `rack` from `db`.
+    pub async fn start(db: &Db, rack: SocketAddr) -> Self {
+        let running = launch(db, rack, PolicySource { dir: None, rack: "acme/dev".to_owned() }).await;
+        let mut tokens = BTreeMap::new();
+        for role in ROLES {
+            tokens.insert((*role).to_owned(), token(&running, role).await);
+        }
+        Self { running, tokens }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.running.addr
+    }
+
+    pub fn token(&self, role: &str) -> &str {
+        &self.tokens[role]
+    }
+
+    pub fn basic(&self, role: &str) -> String {
+        basic(self.token(role))
+    }
+
+    /// Every record so far.
+    pub async fn records(&self) -> Vec<Record> {
+        self.running.gate.store.records_after(0, 1_000_000).await.unwrap()
+    }
+
+    /// The records of one request, parsed.
+    pub async fn records_of(&self, id: &str) -> Vec<serde_json::Value> {
+        let records = self.running.gate.store.records_by_request(id, 100).await.unwrap();
+        records.iter().map(parse_record).collect()
+    }
+
+    /// The records of one request, once there are `count`: an outcome follows its answer.
+    pub async fn records_until(&self, id: &str, count: usize) -> Vec<serde_json::Value> {
+        let wait = async {
+            loop {
+                let records = self.records_of(id).await;
+                if records.len() >= count {
+                    return records;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match tokio::time::timeout(std::time::Duration::from_secs(20), wait).await {
+            Ok(records) => records,
+            Err(_) => panic!("{id}: {:?}", self.records_of(id).await),
+        }
+    }
+
+    /// Stops, and lets the verifier recompute the chain.
+    pub async fn stop_and_verify(self) {
+        let report =
+            verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
+        let report = report.unwrap();
+        assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
+        self.running.stop().await;
+    }
+}
+
+pub fn rack_settings(rack: SocketAddr) -> RackSettings {
+    RackSettings {
+        organization: "acme".to_owned(),
+        name: "dev".to_owned(),
+        url: format!("http://{rack}"),
+        username: "convox".to_owned(),
+        token: SecretString::from(RACK_PASSWORD),
+        trust: Trust::System,
+    }
+}
+
+pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource) -> Running {
+    let store = db.store().await;
+    let launch = Launch {
+        store,
+        policy,
+        rack: rack_settings(rack),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        metrics: None,
+        workers: 2,
+        clock: Clock::system(),
+        domain: Some("gateway.example.com".to_owned()),
+        sink: None,
+    };
+    launch.start().await.unwrap()
+}
+
+/// What a record says.
+pub fn parse_record(record: &Record) -> serde_json::Value {
+    serde_json::from_slice(&record.canon).unwrap()
+}
+
+/// A token for `role@example.com`; `cicd` is a machine.
+pub async fn token(running: &Running, role: &str) -> String {
+    let issuer = issuer(running);
+    let roles = [role.to_owned()];
+    let token = if role == "cicd" {
+        issuer.api_token("ci", &roles, running.gate.clock.now() + time::Duration::days(1)).await
+    } else {
+        issuer.cli_token(&format!("{role}@example.com"), "test", Some(&roles), None).await
+    };
+    token.unwrap().expose().to_owned()
+}
+
+pub fn issuer(running: &Running) -> Issuer<'_> {
+    let gate = &running.gate;
+    let actor = Actor { kind: "Operator".to_owned(), id: "test".to_owned() };
+    Issuer { store: &gate.store, audit: &gate.audit, actor, now: gate.clock.now() }
+}

@@ -1,0 +1,12 @@
+// error: E0451
+// Nothing but the writer says that a record is durable.
+
+use rack_gateway::audit::Intent;
+
+fn any<T>() -> T {
+    loop {}
+}
+
+pub fn intent() -> Intent {
+    Intent { seq: 1, request_id: any(), shared: any() }
+}
