@@ -1,6 +1,6 @@
 //! The task that owns the end of the chain in this process. It takes what waits, at once and up
 //! to a limit, and makes it durable in one transaction: batches form by themselves under load,
-//! and nobody waits for company when there is none.
+//! and nobody is kept waiting for company.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -52,6 +52,9 @@ struct Doubt {
 
 /// First wait before outcomes are tried again, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How long an outcome waits for company.
+const LINGER: Duration = Duration::from_millis(5);
 
 pub(super) struct Task {
     shared: Arc<Shared>,
@@ -115,11 +118,20 @@ impl Task {
             entry = self.inbox.recv(), if !self.inbox.is_closed() || !self.inbox.is_empty() => Some(entry),
             ending = self.ended.recv() => {
                 self.waiting.extend(ending);
-                Some(None)
+                Some(self.linger(stopping).await)
             }
             () = pause => Some(None),
             _ = stop.changed(), if !stopping => Some(None),
         }
+    }
+
+    /// Nobody waits for an outcome, so it waits a moment for a record that somebody does wait for:
+    /// half the commits, and no intent is kept waiting by one that only held outcomes.
+    async fn linger(&mut self, stopping: bool) -> Option<Entry> {
+        if stopping || self.waiting.len() >= self.limit {
+            return None;
+        }
+        tokio::time::timeout(LINGER, self.inbox.recv()).await.ok().flatten()
     }
 
     /// All that waits, up to the limit. Outcomes and entries share it, so that neither starves.
