@@ -125,12 +125,7 @@ impl Socket {
     }
 
     /// Opens a socket that must be upgraded.
-    pub(super) async fn open(
-        addr: SocketAddr,
-        target: &str,
-        authorization: &str,
-        options: &[(&str, &str)],
-    ) -> Self {
+    pub(super) async fn open(addr: SocketAddr, target: &str, authorization: &str, options: &[(&str, &str)]) -> Self {
         let (wire, head) = Self::dial(addr, target, authorization, options).await;
         assert_eq!(head.status(), 101, "{target}: {head:?}");
         // RFC 6455 1.3: the answer to this key.

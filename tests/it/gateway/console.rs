@@ -7,12 +7,13 @@ use super::intent_and_outcome;
 use crate::harness::{Db, Gateway, basic, issuer};
 use crate::rows::CountingRack;
 
-async fn each() -> Vec<(CountingRack, Gateway)> {
+/// One for each database, which lives as long as it is held.
+async fn each() -> Vec<(Db, CountingRack, Gateway)> {
     let mut all = Vec::new();
     for db in Db::each().await {
         let rack = CountingRack::start().await;
         let gateway = Gateway::start(&db, rack.addr).await;
-        all.push((rack, gateway));
+        all.push((db, rack, gateway));
     }
     all
 }
@@ -32,7 +33,7 @@ fn rack() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_signs_in_and_sees_one_rack() {
-    for (rack_behind, gateway) in each().await {
+    for (_db, rack_behind, gateway) in each().await {
         let user = gateway.running.gate.store.user_find_by_email("viewer@example.com").await.unwrap().unwrap();
         let cases = [
             ("/auth?", "console:login", 200, json!({ "id": user.id })),
@@ -67,7 +68,7 @@ async fn a_person_signs_in_and_sees_one_rack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_that_are_good_no_more_say_so_in_the_only_words_that_show() {
-    for (rack, gateway) in each().await {
+    for (_db, rack, gateway) in each().await {
         let store = gateway.running.gate.store.clone();
         let issuer = issuer(&gateway.running);
         let past = issuer.now - time::Duration::seconds(1);
@@ -102,7 +103,7 @@ async fn credentials_that_are_good_no_more_say_so_in_the_only_words_that_show() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_of_the_console_end_at_the_gateway() {
-    for (rack, gateway) in each().await {
+    for (_db, rack, gateway) in each().await {
         for target in ["/racks?", "/racks/acme/dev?", "/machines?", "/apps?", "/system?"] {
             let authorization = gateway.basic("viewer");
             let ask = Ask::get(target, &authorization).header("Rack", "acme/dev").header("Session", "");
@@ -122,7 +123,7 @@ async fn headers_of_the_console_end_at_the_gateway() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rack_is_neither_made_nor_changed_here() {
-    for (rack, gateway) in each().await {
+    for (_db, rack, gateway) in each().await {
         for (method, target) in [
             ("POST", "/racks"),
             ("POST", "/racks/dev/install"),

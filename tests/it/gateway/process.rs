@@ -254,7 +254,8 @@ async fn a_database_that_cannot_be_reached_is_said_without_its_password() {
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {said}");
         assert!(!said.is_empty() && !said.contains(DATABASE_PASSWORD), "{arguments:?}: {said}");
     }
-    let said = Serving::start(&url, nowhere, &[("RGW_LOG", "debug")]).await.err().expect("it starts without a database");
+    let said =
+        Serving::start(&url, nowhere, &[("RGW_LOG", "debug")]).await.err().expect("it starts without a database");
     assert!(said.contains("database") && !said.contains(DATABASE_PASSWORD), "{said}");
 }
 

@@ -105,7 +105,7 @@ async fn a_file_that_is_written_in_pieces_is_one_bundle() {
     let mut file = std::fs::File::create(policies.file(FILE)).unwrap();
     for piece in ["", FREEZE, MORE] {
         std::io::Write::write_all(&mut file, piece.as_bytes()).unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     drop(file);
     until("a new bundle", async || (digest(&gateway) != before).then_some(())).await;

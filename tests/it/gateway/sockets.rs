@@ -251,8 +251,12 @@ async fn a_rack_that_refuses_the_upgrade_leaves_no_tunnel() {
             ("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 502, "status 401"),
             ("HTTP/1.1 302 Found\r\nLocation: /rack-private\r\nContent-Length: 0\r\n\r\n", 502, "status 302"),
             ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nrack-private", 502, "200"),
-            ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-              Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n", 502, ""),
+            (
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
+                502,
+                "",
+            ),
         ];
         for (answer, status, recorded) in refusals {
             let authorization = gateway.basic("ops");
@@ -263,8 +267,7 @@ async fn a_rack_that_refuses_the_upgrade_leaves_no_tunnel() {
                 wire.send(answer.as_bytes()).await;
                 wire
             };
-            let (opened, mut behind) =
-                tokio::join!(Socket::dial(gateway.addr(), EXEC, &authorization, &options), play);
+            let (opened, mut behind) = tokio::join!(Socket::dial(gateway.addr(), EXEC, &authorization, &options), play);
             let (mut wire, mut head) = opened;
             assert_eq!(head.status(), *status, "{answer:?}: {head:?}");
             let length = head.header("content-length").unwrap().parse().unwrap();

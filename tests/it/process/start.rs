@@ -1,8 +1,8 @@
 //! What does not start, and what it says; what starts, and how it stops.
 
-use crate::harness::policies::Policies;
 use crate::harness::Db;
 use crate::harness::binary::{Serving, run};
+use crate::harness::policies::Policies;
 use crate::rows::CountingRack;
 
 #[tokio::test(flavor = "multi_thread")]
