@@ -15,14 +15,14 @@ const UNKNOWN: u32 = 15;
 const KILLED: u8 = 137;
 
 /// Watches over a socket that is about to open; what it returns ends the socket.
-pub(super) fn watch_over(gate: &Gate, recheck: Recheck, row: &Row) -> KillSignal {
+pub(super) fn watch_over(gate: &Gate, recheck: Box<Recheck>, row: &Row) -> KillSignal {
     let (switch, signal) = kill_switch();
     let exit = (row.contract.facts == Facts::Exec).then_some(KILLED);
     actix_web::rt::spawn(watch(gate.clone(), recheck, switch, exit));
     signal
 }
 
-async fn watch(gate: Gate, recheck: Recheck, switch: KillSwitch, exit: Option<u8>) {
+async fn watch(gate: Gate, recheck: Box<Recheck>, switch: KillSwitch, exit: Option<u8>) {
     metrics::gauge!(telemetry::SOCKETS).increment(1);
     tokio::select! {
         () = switch.over() => {}
