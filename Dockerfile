@@ -1,12 +1,12 @@
 # The gateway without its development rack. Build: docker build -t rack-gateway .
 
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 # aws-lc and SQLite are compiled from the C that their crates ship.
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends g++ make \
  && rm -rf /var/lib/apt/lists/*
-COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
+COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY migrations migrations
 COPY policies policies
@@ -16,8 +16,6 @@ COPY tests/Cargo.toml tests/Cargo.toml
 COPY tests/src tests/src
 COPY benches/Cargo.toml benches/Cargo.toml
 COPY benches/src benches/src
-# The image has one toolchain: the one that rust-toolchain.toml names.
-ENV RUSTUP_TOOLCHAIN=1.95.0 CARGO_INCREMENTAL=0
 RUN cargo build --release --locked --no-default-features --bin rack-gateway-api
 
 FROM debian:bookworm-slim

@@ -326,7 +326,7 @@ class Bench:
         began = time.monotonic()
         told = self.operator(database, "audit", "verify")
         seconds = time.monotonic() - began
-        records = int(re.search(r"(\d+) records", told).group(1))
+        records = int(re.search(r"records\s+(\d+)", told).group(1))
         rate = records / seconds
         self.row(
             f"verification, {database}", f"{rate:,.0f} records/s ({records:,} records)", "≥ 100,000/s", rate >= 100000

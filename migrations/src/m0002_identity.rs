@@ -1,6 +1,7 @@
-//! Users and their tokens.
+//! Users and their tokens, and the number that changes when they do.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::shape::{index, text};
 
@@ -36,5 +37,10 @@ pub(crate) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .check(Expr::cust("length(secret_hash) = 32"))
         .to_owned();
     manager.create_table(tokens).await?;
-    index(manager, "tokens", "tokens_by_user", &["user_id"]).await
+    index(manager, "tokens", "tokens_by_user", &["user_id"]).await?;
+    let epoch = match manager.get_database_backend() {
+        DbBackend::Postgres => include_str!("sql/identity_epoch.postgres.sql"),
+        _ => include_str!("sql/identity_epoch.sqlite.sql"),
+    };
+    manager.get_connection().execute_unprepared(epoch).await.map(|_| ())
 }

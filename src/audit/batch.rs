@@ -15,7 +15,7 @@ use super::intent::{Ending, Intent};
 use super::record::Draft;
 use super::sink::Sink;
 use super::writer::{Receipt, Shared, Unavailable};
-use crate::store::{AppendError, Head, Link, Liveness, Sealed};
+use crate::store::{AppendError, Appended, Head, Link, Liveness, Sealed};
 
 /// A record that somebody waits for.
 #[derive(Debug)]
@@ -150,10 +150,10 @@ impl Task {
         let drafts = batch.drafts();
         let genesis = self.genesis();
         match self.shared.store.records_append(move |head| seal(head, &genesis, &drafts)).await {
-            Ok(sealed) => {
+            Ok(Appended { sealed, epoch }) => {
                 let took = (self.shared.clock.now() - started).as_seconds_f64();
                 metrics::histogram!("audit_append_seconds").record(took);
-                self.succeed(batch, &sealed);
+                self.succeed(batch, &sealed, epoch);
             }
             Err(AppendError { error, doubt }) => {
                 let (records, unknown) = (batch.len(), doubt.is_some());
@@ -170,7 +170,7 @@ impl Task {
         Draft::event(&event, self.shared.clock.now(), &self.shared.instance)
     }
 
-    fn succeed(&mut self, batch: Batch, sealed: &[Sealed]) {
+    fn succeed(&mut self, batch: Batch, sealed: &[Sealed], epoch: u64) {
         self.shared.healthy.store(true, Ordering::Relaxed);
         self.retry = RETRY.0;
         metrics::counter!("audit_records_total").increment(u64::try_from(sealed.len()).unwrap_or_default());
@@ -181,17 +181,17 @@ impl Task {
         self.close(batch.endings);
         let first = (last + 1).saturating_sub(u64::try_from(batch.entries.len()).unwrap_or_default());
         for (entry, seq) in batch.entries.into_iter().zip(first..) {
-            self.answer(entry.reply, seq);
+            self.answer(entry.reply, Receipt { seq, epoch });
         }
         self.advance(last);
     }
 
-    fn answer(&mut self, reply: Reply, seq: u64) {
+    fn answer(&mut self, reply: Reply, receipt: Receipt) {
         match reply {
-            Reply::Receipt(reply) => tell(reply, Ok(Receipt { seq })),
+            Reply::Receipt(reply) => tell(reply, Ok(receipt)),
             Reply::Intent(request_id, reply) => {
-                self.open.insert(seq);
-                tell(reply, Ok(Intent::new(seq, request_id, Arc::clone(&self.shared))));
+                self.open.insert(receipt.seq);
+                tell(reply, Ok(Intent::new(receipt, request_id, Arc::clone(&self.shared))));
             }
         }
     }

@@ -9,25 +9,31 @@ use tokio::sync::oneshot;
 
 use super::event::{Outcome, OutcomeResult};
 use super::record::Draft;
-use super::writer::Shared;
+use super::writer::{Receipt, Shared};
 
 /// A durable intent. [`Intent::complete`] says how it ended; dropping it says `abandoned`.
 #[must_use = "dropping an intent records that what it allowed was abandoned"]
 pub struct Intent {
-    seq: u64,
+    receipt: Receipt,
     request_id: String,
     shared: Option<Arc<Shared>>,
 }
 
 impl Intent {
-    pub(super) fn new(seq: u64, request_id: String, shared: Arc<Shared>) -> Self {
-        Self { seq, request_id, shared: Some(shared) }
+    pub(super) fn new(receipt: Receipt, request_id: String, shared: Arc<Shared>) -> Self {
+        Self { receipt, request_id, shared: Some(shared) }
     }
 
     /// Its number in the chain.
     #[must_use]
     pub fn seq(&self) -> u64 {
-        self.seq
+        self.receipt.seq
+    }
+
+    /// The identity epoch when it became durable.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.receipt.epoch
     }
 
     /// The request that it belongs to.
@@ -43,7 +49,7 @@ impl Intent {
 
     fn post(&mut self, outcome: &Outcome) {
         if let Some(shared) = self.shared.take() {
-            shared.post(self.seq, &self.request_id, outcome, None);
+            shared.post(self.receipt.seq, &self.request_id, outcome, None);
         }
     }
 }
@@ -56,7 +62,10 @@ impl Drop for Intent {
 
 impl fmt::Debug for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intent").field("seq", &self.seq).field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("Intent")
+            .field("seq", &self.receipt.seq)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Unavailable;
 pub struct Receipt {
     /// Its number in the chain.
     pub seq: u64,
+    /// The identity epoch when it became durable.
+    pub epoch: u64,
 }
 
 /// How the writer is.
@@ -179,7 +181,7 @@ impl Writer {
     /// [`Unavailable`] when it is not, or when nobody can tell.
     pub async fn append(&self, event: Event) -> Result<Receipt, Unavailable> {
         if event.kind == EventKind::Intent {
-            return self.intent(event).await.map(|held| Receipt { seq: held.seq() });
+            return self.intent(event).await.map(|held| Receipt { seq: held.seq(), epoch: held.epoch() });
         }
         let (reply, answer) = oneshot::channel();
         self.send(&event, Reply::Receipt(reply)).await?;

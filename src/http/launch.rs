@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{self, RackSettings};
+use crate::identity::Callers;
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
@@ -111,6 +112,7 @@ impl Launch {
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
+            callers: Callers::default(),
             audit,
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::store::{Store, StoreError, TokenKind, TokenRow};
 
-use super::{CredentialError, Presented, Token};
+use super::{CredentialError, Presented, Token, TokenHash};
 
 /// What kind of principal calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,16 @@ pub struct Identity {
     pub version: u64,
     /// The credential.
     pub credential: CredentialRef,
+    /// When the credential ends, if it does.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+impl Identity {
+    /// Whether the credential still holds at this time.
+    #[must_use]
+    pub fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
 }
 
 /// Why a credential proves nothing.
@@ -120,7 +130,15 @@ impl IdentifyError {
 /// When it proves nothing, or when the database cannot be asked.
 pub async fn identify(store: &Store, presented: &Presented, now: OffsetDateTime) -> Result<Identity, IdentifyError> {
     let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
-    let row = store.token_find(&token.hash().0).await.map_err(IdentifyError::Unavailable)?;
+    identify_hash(store, token.hash(), now).await
+}
+
+pub(super) async fn identify_hash(
+    store: &Store,
+    hash: TokenHash,
+    now: OffsetDateTime,
+) -> Result<Identity, IdentifyError> {
+    let row = store.token_find(&hash.0).await.map_err(IdentifyError::Unavailable)?;
     let row = row.ok_or(IdentifyError::Unknown)?;
     if row.revoked_at.is_some() {
         return Err(IdentifyError::Revoked);
@@ -142,6 +160,7 @@ fn from_row(row: TokenRow) -> Result<Identity, IdentifyError> {
             suspended: user.suspended,
             version: user.version,
             credential: CredentialRef { kind: CredentialKind::CliToken, id: row.id },
+            expires_at: row.expires_at,
         }),
         (TokenKind::Api, _) => Ok(Identity {
             principal: PrincipalType::ApiToken,
@@ -151,6 +170,7 @@ fn from_row(row: TokenRow) -> Result<Identity, IdentifyError> {
             suspended: false,
             version: 0,
             credential: CredentialRef { kind: CredentialKind::ApiToken, id: row.id.clone() },
+            expires_at: row.expires_at,
             id: row.id,
         }),
         // A person's token whose person is gone proves nobody.

@@ -3,6 +3,7 @@
 use super::decision::ChallengeKind;
 use super::question::{Approval, Context, Exec, Mfa};
 use cedar_policy::RestrictedExpression as Value;
+use moka::sync::Cache;
 use std::net::IpAddr;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -52,7 +53,15 @@ pub(super) struct Contexts {
     unread_exec: Value,
     /// Contexts of which nothing is read, without and with `exec`.
     constant: [cedar_policy::Context; 2],
+    /// Values that take Cedar longest to make, by what they were made of.
+    addresses: Cache<IpAddr, Value>,
+    seconds: Cache<i64, Value>,
 }
+
+/// Addresses that are kept.
+const ADDRESSES: u64 = 4096;
+/// Seconds that are kept: requests of different workers overlap.
+const SECONDS: u64 = 16;
 
 impl Contexts {
     /// # Errors
@@ -69,7 +78,8 @@ impl Contexts {
         let pairs = || unread.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         let with_exec = pairs().chain([("exec".to_owned(), unread_exec.clone())]);
         let constant = [made(pairs())?, made(with_exec)?];
-        Ok(Self { unread, unread_exec, constant })
+        let (addresses, seconds) = (Cache::new(ADDRESSES), Cache::new(SECONDS));
+        Ok(Self { unread, unread_exec, constant, addresses, seconds })
     }
 
     /// The context of questions whose policies read nothing of it.
@@ -85,7 +95,7 @@ impl Contexts {
     pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
         let mut pairs = Vec::with_capacity(6);
         for (name, unread) in &self.unread {
-            let value = if reads.has(name) { part(context, name)? } else { unread.clone() };
+            let value = if reads.has(name) { self.part(context, name)? } else { unread.clone() };
             pairs.push(((*name).to_owned(), value));
         }
         if let Some(facts) = &context.exec {
@@ -94,21 +104,38 @@ impl Contexts {
         }
         made(pairs)
     }
+
+    fn part(&self, context: &Context, name: &str) -> Result<Value, String> {
+        match name {
+            "now" => {
+                Ok(kept(&self.seconds, context.now.unix_timestamp(), || Value::new_datetime(datetime(context.now))))
+            }
+            "source_ip" => {
+                // An IPv4 address that arrived on an IPv6 socket is the IPv4 address.
+                let address = context.source_ip.to_canonical();
+                Ok(kept(&self.addresses, address, || Value::new_ip(address.to_string())))
+            }
+            "mfa" => mfa(&context.mfa),
+            "approval" => approval(&context.approval),
+            "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
+            _ => Err(format!("the context has no part {name}")),
+        }
+    }
+}
+
+fn kept<K>(cache: &Cache<K, Value>, key: K, make: impl FnOnce() -> Value) -> Value
+where
+    K: Copy + Eq + std::hash::Hash + Send + Sync + 'static,
+{
+    cache.get(&key).unwrap_or_else(|| {
+        let value = make();
+        cache.insert(key, value.clone());
+        value
+    })
 }
 
 fn made(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<cedar_policy::Context, String> {
     cedar_policy::Context::from_pairs(pairs).map_err(|error| error.to_string())
-}
-
-fn part(context: &Context, name: &str) -> Result<Value, String> {
-    match name {
-        "now" => Ok(Value::new_datetime(datetime(context.now))),
-        "source_ip" => Ok(Value::new_ip(ip(context.source_ip))),
-        "mfa" => mfa(&context.mfa),
-        "approval" => approval(&context.approval),
-        "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
-        _ => Err(format!("the context has no part {name}")),
-    }
 }
 
 /// The circumstances as they would be with these challenges met, and otherwise unchanged.
@@ -170,14 +197,10 @@ fn exec(exec: &Exec) -> Result<Value, String> {
     ])
 }
 
+/// To the second: policies speak of hours and days.
 fn datetime(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
-    let (hour, minute, second, milli) = at.time().as_hms_milli();
+    let (hour, minute, second) = at.time().as_hms();
     let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-}
-
-/// An IPv4 address that arrived on an IPv6 socket is the IPv4 address.
-fn ip(address: IpAddr) -> String {
-    address.to_canonical().to_string()
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

@@ -7,8 +7,8 @@ use super::bundle::{Action, Bundle};
 use super::context::{self, Reads};
 use super::decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
 use super::entities::Store;
-use super::explain;
 use super::question::{Context, Question};
+use super::refusal;
 use cedar_policy::{Decision as Effect, PolicySet, Request, Response, validate_scope_variables};
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl Bundle {
             explanation: String::new(),
         };
         if decision.verdict != Verdict::Allow {
-            decision.explanation = explain::refusal(self, question, &decision);
+            decision.explanation = refusal::line(self, question, &decision);
         }
         decision
     }

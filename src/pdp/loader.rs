@@ -94,7 +94,7 @@ fn policies_of(file: &SourceFile, problems: &mut Vec<Problem>) -> Vec<Known> {
     let set = match PolicySet::from_str(&file.text) {
         Ok(set) => set,
         Err(errors) => {
-            let remedy = "correct the policy; docs/policies.md shows the language";
+            let remedy = "correct the policy; docs/policies.md is the guide";
             let found = errors.iter().map(DetailedError::from);
             problems.extend(found.map(|found| Problem::from_engine(&file.name, &file.text, &found, remedy)));
             return Vec::new();

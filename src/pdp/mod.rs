@@ -13,11 +13,12 @@ mod data;
 mod decide;
 mod decision;
 mod entities;
-mod explain;
+
 mod loader;
 mod matrix;
 mod problem;
 mod question;
+mod refusal;
 mod slices;
 mod sources;
 mod suite;
@@ -34,4 +35,4 @@ pub use question::{
     Approval, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
 };
 pub use sources::{SourceFile, Sources};
-pub use suite::{Failure, SuiteReport, run_suite};
+pub use suite::{Failure, SuiteReport, explain, run_suite};

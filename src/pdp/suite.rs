@@ -14,6 +14,7 @@ use std::fmt;
 
 const CASE_SHAPE: &str =
     "[{\"name\": .., \"principal\": .., \"action\": .., \"resource\": .., \"decision\": .., \"reasons\": [..]}]";
+const QUESTION_SHAPE: &str = "{\"name\": .., \"principal\": .., \"action\": .., \"resource\": .., \"context\": {..}}";
 const CANARY_SHAPE: &str = "[{\"name\": .., \"principal\": {\"kind\": .., ..}, \"action\": .., \"resource\": ..}]";
 const CAST_SHAPE: &str = "{\"principals\": {NAME: {\"kind\": .., \"roles\": [..]}}, \"apps\": [..]}";
 
@@ -88,13 +89,7 @@ impl fmt::Display for SuiteReport {
 #[must_use]
 pub fn run_suite(bundle: &Bundle, files: &[SourceFile]) -> SuiteReport {
     let mut report = SuiteReport::default();
-    let is = |file: &SourceFile, name: &str| file.name.rsplit('/').next() == Some(name);
-    let cast = match files.iter().find(|file| is(file, "cast.json")) {
-        Some(file) => case::parse(file, CAST_SHAPE),
-        None => Ok(Cast::default()),
-    };
-    let staged = cast.and_then(|cast| Ok((bundle.with_apps(&cast.apps)?, cast)));
-    let (bundle, cast) = match staged {
+    let (bundle, cast) = match staged(bundle, files) {
         Ok(staged) => staged,
         Err(problem) => {
             report.problems.push(problem);
@@ -111,6 +106,53 @@ pub fn run_suite(bundle: &Bundle, files: &[SourceFile]) -> SuiteReport {
     }
     coverage(&bundle, &answers, &mut report);
     report
+}
+
+/// Decide one question, written as a case of the tests (its answer may be left out), and tell
+/// everything that is known about the decision, one thing a line. For people who write policies.
+///
+/// # Errors
+/// The question cannot be read, or names what neither cast nor route table knows.
+pub fn explain(bundle: &Bundle, tests: &[SourceFile], question: &str) -> Result<String, Problem> {
+    let (bundle, cast) = staged(bundle, tests)?;
+    let file = SourceFile::new("question", question);
+    let asked: Asked = case::parse(&file, QUESTION_SHAPE)?;
+    let posed = asked
+        .pose(&bundle, &cast)
+        .map_err(|message| Problem::new(&file.name, None, message, format!("write {QUESTION_SHAPE}")))?;
+    Ok(told(&bundle.decide(&posed.question())))
+}
+
+fn told(decision: &Decision) -> String {
+    let mut lines = vec![format!("{}: {}", decision.verdict(), decision.explain())];
+    lines.extend(decision.reasons().iter().map(|reason| format!("  by {}: {}", reason.id, reason.why)));
+    lines.extend(decision.errors().iter().map(|error| format!("  error: {error}")));
+    if let Some(second) = decision.hypothetical() {
+        let assumed: Vec<&str> = second.assumed.iter().map(|challenge| challenge.as_str()).collect();
+        lines.push(format!(
+            "  with {} it would be {}",
+            assumed.join(" and "),
+            describe(second.verdict.as_str(), second.reasons.iter().map(|id| &**id), &[], &[])
+        ));
+    }
+    if decision.shadow().is_some() {
+        lines.push(format!("  with shadow policies enforced it would be {}", shadow_answer(decision)));
+    }
+    lines.push(format!("  bundle {}", decision.bundle()));
+    lines.join("\n")
+}
+
+/// The bundle with the apps of the cast, and the cast.
+fn staged(bundle: &Bundle, files: &[SourceFile]) -> Result<(Bundle, Cast), Problem> {
+    let cast = match files.iter().find(|file| is(file, "cast.json")) {
+        Some(file) => case::parse(file, CAST_SHAPE)?,
+        None => Cast::default(),
+    };
+    Ok((bundle.with_apps(&cast.apps)?, cast))
+}
+
+fn is(file: &SourceFile, name: &str) -> bool {
+    file.name.rsplit('/').next() == Some(name)
 }
 
 /// A passing case: the question, and the policies that determined the answer.

@@ -1,8 +1,9 @@
 //! Fifth stage: ask the decision point, and make its answer durable before anything follows.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::audit::EventKind;
+use crate::audit::{EventKind, Intent, Outcome, OutcomeResult};
 use crate::identity::{Identity, PrincipalType};
 use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict};
 use crate::routes::Serves;
@@ -11,7 +12,10 @@ use crate::telemetry;
 use super::event;
 use super::permit::{OwnPermit, Passed, Permit};
 use super::refusal::{Refusal, Stopped};
-use super::{Gate, Gathered, Recheck};
+use super::{Gate, Gathered, Recheck, Trace};
+
+/// How often a decision is taken again because the caller changed meanwhile, before it is refused.
+const TRIES: u32 = 3;
 
 impl Gathered {
     /// Decides; on Allow records the intent and returns once that is durable.
@@ -19,8 +23,65 @@ impl Gathered {
     /// # Errors
     /// When policy does not allow it, when the request breaks its contract, or when the intent
     /// cannot be made durable.
-    pub async fn decide(self, gate: &Gate) -> Result<Passed, Box<Stopped>> {
-        let decision = self.ask(gate);
+    pub async fn decide(mut self, gate: &Gate) -> Result<Passed, Box<Stopped>> {
+        for _ in 0..TRIES {
+            let decision = self.ask(gate);
+            let standing = match decision.verdict() {
+                Verdict::Allow if self.prepared.is_ok() => self.enact(gate, &decision).await,
+                // What is remembered must not deny what the database would allow.
+                Verdict::Allow | Verdict::Deny | Verdict::Challenge => self.confirm(gate).await.map(Standing::of),
+            };
+            match standing {
+                Ok(Standing::Durable(intent)) => return self.pass(decision, intent),
+                Ok(Standing::Same) => return Err(self.refuse(decision)),
+                Ok(Standing::Changed) => {}
+                Err(refusal) => return Err(Stopped::new(self.into_trace(), refusal)),
+            }
+        }
+        let why = "the credential keeps changing; try again";
+        Err(Stopped::new(self.into_trace(), Refusal::BadRequest("credential-unstable", why)))
+    }
+
+    /// Makes the intent durable; `Changed` when the caller is no longer who it was.
+    async fn enact(&mut self, gate: &Gate, decision: &Decision) -> Result<Standing, Refusal> {
+        let identified = &self.classified.identified;
+        let event = event::decided(EventKind::Intent, &identified.accepted.trace, decision);
+        let epoch = identified.known.epoch;
+        let intent = gate.audit.intent(event).await.map_err(Refusal::Unrecorded)?;
+        if intent.epoch() == epoch {
+            return Ok(Standing::Durable(intent));
+        }
+        match self.refresh(gate).await {
+            Ok(false) => Ok(Standing::Durable(intent)),
+            Ok(true) => {
+                intent.complete(superseded());
+                Ok(Standing::Changed)
+            }
+            Err(refusal) => {
+                intent.complete(superseded());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whether the caller differs from what was remembered; nothing is asked if it was read just now.
+    async fn confirm(&mut self, gate: &Gate) -> Result<bool, Refusal> {
+        if self.classified.identified.known.remembered { self.refresh(gate).await } else { Ok(false) }
+    }
+
+    /// Reads the caller again; whether it differs.
+    async fn refresh(&mut self, gate: &Gate) -> Result<bool, Refusal> {
+        let identified = &mut self.classified.identified;
+        let trace = &mut identified.accepted.trace;
+        let fresh = gate.callers.refresh(&gate.store, &identified.presented, trace.at).await;
+        let fresh = fresh.map_err(Refusal::Credential)?;
+        let changed = fresh.identity != identified.known.identity;
+        trace.identity = Some(Arc::clone(&fresh.identity));
+        identified.known = fresh;
+        Ok(changed)
+    }
+
+    fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
         let Self { classified, prepared, context } = self;
         let row = classified.matched.row();
         let recheck = Recheck {
@@ -30,29 +91,33 @@ impl Gathered {
             context,
         };
         let trace = classified.identified.accepted.trace;
-        match decision.verdict() {
-            Verdict::Allow => {}
-            Verdict::Deny => return Err(Stopped::new(trace, Refusal::Denied(Box::new(decision)))),
-            Verdict::Challenge => return Err(Stopped::new(trace, Refusal::Challenged(Box::new(decision)))),
-        }
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
-            Err(refusal) => return Err(Stopped::new(trace, refusal)),
-        };
-        let intent = match gate.audit.intent(event::decided(EventKind::Intent, &trace, &decision)).await {
-            Ok(intent) => intent,
-            Err(error) => return Err(Stopped::new(trace, Refusal::Unrecorded(error))),
-        };
-        let passed = match row.serves {
-            Serves::Rack => Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, recheck)),
-            Serves::Gateway => OwnPermit::new(&decision, row, trace.clone(), intent).map(Passed::Own),
+        let passed = match (row.serves, prepared) {
+            (Serves::Gateway, Ok(_)) => OwnPermit::new(&decision, row, trace.clone(), intent).map(Passed::Own),
+            (Serves::Rack, Ok(prepared)) => {
+                Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, Box::new(recheck)))
+            }
+            (Serves::Gateway | Serves::Rack, Err(refusal)) => return Err(Stopped::new(trace, refusal)),
         };
         passed.ok_or_else(|| Stopped::new(trace, Refusal::Denied(Box::new(decision))))
     }
 
+    fn refuse(self, decision: Decision) -> Box<Stopped> {
+        let trace = self.classified.identified.accepted.trace;
+        let refusal = match (decision.verdict(), self.prepared) {
+            (Verdict::Challenge, _) => Refusal::Challenged(Box::new(decision)),
+            (Verdict::Allow, Err(refusal)) => refusal,
+            (Verdict::Allow | Verdict::Deny, _) => Refusal::Denied(Box::new(decision)),
+        };
+        Stopped::new(trace, refusal)
+    }
+
+    fn into_trace(self) -> Trace {
+        self.classified.identified.accepted.trace
+    }
+
     fn ask(&self, gate: &Gate) -> Decision {
         let started = Instant::now();
-        let principal = principal(&self.classified.identified.identity);
+        let principal = principal(&self.classified.identified.known.identity);
         let decision = gate.active.load().decide(&Question {
             principal: &principal,
             action: self.classified.matched.row().action,
@@ -62,6 +127,27 @@ impl Gathered {
         metrics::histogram!(telemetry::DECISION_SECONDS).record(started.elapsed());
         decision
     }
+}
+
+/// Where a decision stands after the caller was compared with the database.
+enum Standing {
+    /// Allowed, on the record, and still true.
+    Durable(Intent),
+    /// Refused, and still so.
+    Same,
+    /// The caller is not who it was: decide again.
+    Changed,
+}
+
+impl Standing {
+    const fn of(changed: bool) -> Self {
+        if changed { Self::Changed } else { Self::Same }
+    }
+}
+
+fn superseded() -> Outcome {
+    let why = "nothing was done: the credential changed while this was decided";
+    Outcome { message: Some(why.to_owned()), ..Outcome::of(OutcomeResult::Abandoned) }
 }
 
 pub(super) fn principal(identity: &Identity) -> Principal {

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::audit::Writer;
 use crate::clock::Clock;
+use crate::identity::Callers;
 use crate::pdp::Bundle;
 use crate::store::Store;
 
@@ -46,6 +47,8 @@ pub struct Gate {
     pub active: Active,
     /// Users and tokens.
     pub store: Store,
+    /// Those of them that this process has met.
+    pub callers: Callers,
     /// The record.
     pub audit: Writer,
     /// The time.

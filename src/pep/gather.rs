@@ -48,7 +48,7 @@ impl Classified {
         Ok(Prepared {
             outgoing,
             body,
-            actor: self.identified.identity.label.clone(),
+            actor: self.identified.known.identity.label.clone(),
             request_id: accepted.trace.request_id.clone(),
             kind: accepted.kind,
         })

@@ -1,8 +1,10 @@
 //! Second stage: who calls? Before the route is looked at, so that a stranger learns none.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 
-use crate::identity::{IdentifyError, Identity, Presented, identify};
+use crate::identity::{IdentifyError, Known, Presented};
 
 use super::refusal::{Refusal, Stopped};
 use super::{Accepted, Gate};
@@ -11,29 +13,30 @@ use super::{Accepted, Gate};
 #[derive(Debug)]
 pub struct Identified {
     pub(super) accepted: Accepted,
-    pub(super) identity: Identity,
+    pub(super) known: Known,
     pub(super) presented: Presented,
 }
 
 impl Accepted {
-    /// Asks the database who presented this credential.
+    /// Finds out who presented this credential. What is remembered of the caller is compared with
+    /// the database when the decision is recorded.
     ///
     /// # Errors
-    /// When nobody did, or when it cannot be asked.
+    /// When nobody did, or when it cannot be known.
     pub async fn identify(mut self, gate: &Gate) -> Result<Identified, Box<Stopped>> {
         match self.principal(gate).await {
-            Ok((presented, identity)) => {
-                self.trace.identity = Some(identity.clone());
-                Ok(Identified { accepted: self, identity, presented })
+            Ok((presented, known)) => {
+                self.trace.identity = Some(Arc::clone(&known.identity));
+                Ok(Identified { accepted: self, known, presented })
             }
             Err(error) => Err(Stopped::new(self.trace, Refusal::Credential(error))),
         }
     }
 
-    async fn principal(&self, gate: &Gate) -> Result<(Presented, Identity), IdentifyError> {
+    async fn principal(&self, gate: &Gate) -> Result<(Presented, Known), IdentifyError> {
         let values = self.request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes());
         let presented = Presented::from_authorization(values)?;
-        let identity = identify(&gate.store, &presented, self.trace.at).await?;
-        Ok((presented, identity))
+        let known = gate.callers.find(&gate.store, &presented, self.trace.at).await?;
+        Ok((presented, known))
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a request so far, for its records and its answer.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -26,7 +27,7 @@ pub struct Trace {
     /// Whether a websocket was asked for.
     pub socket: bool,
     /// Who calls.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// Which line of the table.
     pub row: Option<&'static Row>,
     /// Cedar entity, `Type::id`.

@@ -80,6 +80,16 @@ impl From<StoreError> for AppendError {
     }
 }
 
+/// A batch that was stored.
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// Its records.
+    pub sealed: Vec<Sealed>,
+    /// The identity epoch, read in the same transaction: what was known of a caller under another
+    /// epoch may no longer hold.
+    pub epoch: u64,
+}
+
 impl Store {
     /// Appends one batch in one transaction. `seal` is called under the lock with the current
     /// head and must return records that continue it without a gap.
@@ -90,7 +100,7 @@ impl Store {
     pub async fn records_append(
         &self,
         seal: impl FnOnce(&Head) -> Vec<Sealed> + Send + 'static,
-    ) -> Result<Vec<Sealed>, AppendError> {
+    ) -> Result<Appended, AppendError> {
         let inner = Arc::clone(&self.inner);
         let task = self.inner.handle.spawn(async move { inner.appender.append(inner.timeout, seal).await });
         task.await.unwrap_or_else(|_| Err(StoreError::unavailable("the gateway is shutting down").into()))
@@ -138,22 +148,22 @@ impl Appender {
         &self,
         limit: Duration,
         seal: impl FnOnce(&Head) -> Vec<Sealed> + Send,
-    ) -> Result<Vec<Sealed>, AppendError> {
+    ) -> Result<Appended, AppendError> {
         let mut sent = None;
         let done = timeout(limit, async {
             match self {
                 Self::Sqlite(pool, sql) => append_sqlite(pool, sql, seal, &mut sent).await,
                 Self::Postgres { options, setup, slot } => {
                     let mut slot = slot.lock().await;
-                    let (mut connection, head) = lock_postgres(options, setup, slot.take()).await?;
+                    let (mut connection, head, epoch) = lock_postgres(options, setup, slot.take()).await?;
                     let sealed = append_postgres(&mut connection, &head, seal, &mut sent).await?;
                     *slot = Some(connection);
-                    Ok(sealed)
+                    Ok(Appended { sealed, epoch })
                 }
             }
         });
         match done.await {
-            Ok(Ok(sealed)) => Ok(sealed),
+            Ok(Ok(appended)) => Ok(appended),
             Ok(Err(error)) => Err(AppendError { error, doubt: sent }),
             Err(_) => Err(AppendError { error: StoreError::unavailable("no answer in time"), doubt: sent }),
         }
@@ -169,7 +179,7 @@ impl Appender {
             }
             Self::Postgres { options, setup, slot } => {
                 let mut slot = slot.lock().await;
-                let (mut connection, _) = lock_postgres(options, setup, slot.take()).await?;
+                let (mut connection, ..) = lock_postgres(options, setup, slot.take()).await?;
                 let found = sqlx::query_scalar(CHAIN_AT).bind(seq).fetch_optional(&mut connection).await?;
                 sqlx::raw_sql("ROLLBACK").execute(&mut connection).await?;
                 *slot = Some(connection);
@@ -187,11 +197,11 @@ impl fmt::Debug for Appender {
 }
 
 const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
-const HEAD: &str = "SELECT seq, chain FROM audit_head WHERE id = 1";
+const HEAD: &str = "SELECT h.seq, h.chain, e.epoch FROM audit_head h, identity_epoch e WHERE h.id = 1 AND e.id = 1";
 /// One message instead of two. A default isolation level above this one would make the lock fail
 /// instead of wait.
-const LOCK_POSTGRES: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT seq, chain FROM audit_head WHERE id = 1 FOR UPDATE";
+const LOCK_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT h.seq, h.chain, e.epoch FROM audit_head h, identity_epoch e \
+     WHERE h.id = 1 AND e.id = 1 FOR UPDATE OF h";
 const CHAIN_AT: &str = "SELECT chain FROM audit_records WHERE seq = $1";
 const MOVE_SQLITE: &str = "UPDATE audit_head SET seq = $1, chain = $2 WHERE id = 1";
 /// Arrays, so that every batch size is the same prepared statement.
@@ -236,23 +246,23 @@ async fn lock_postgres(
     options: &PgConnectOptions,
     setup: &Arc<str>,
     kept: Option<PgConnection>,
-) -> Result<(PgConnection, Head), StoreError> {
+) -> Result<(PgConnection, Head, u64), StoreError> {
     if let Some(mut connection) = kept {
         match sqlx::raw_sql(LOCK_POSTGRES).fetch_one(&mut connection).await {
-            Ok(row) => return Ok((connection, read_head(&row)?)),
+            Ok(row) => return read_head(&row).map(|(head, epoch)| (connection, head, epoch)),
             Err(error) => tracing::debug!(error = %StoreError::from(error), "reconnecting to append records"),
         }
     }
     let mut connection = open_postgres(options, setup).await?;
     match sqlx::raw_sql(LOCK_POSTGRES).fetch_optional(&mut connection).await? {
-        Some(row) => Ok((connection, read_head(&row)?)),
+        Some(row) => read_head(&row).map(|(head, epoch)| (connection, head, epoch)),
         None => Err(no_head()),
     }
 }
 
-fn read_head(row: &PgRow) -> Result<Head, StoreError> {
+fn read_head(row: &PgRow) -> Result<(Head, u64), StoreError> {
     let chain: Vec<u8> = row.try_get(1)?;
-    Ok(Head { seq: loaded(row.try_get(0)?)?, chain: hash(&chain)? })
+    Ok((Head { seq: loaded(row.try_get(0)?)?, chain: hash(&chain)? }, loaded(row.try_get(2)?)?))
 }
 
 async fn append_postgres(
@@ -294,11 +304,11 @@ async fn append_sqlite(
     sql: &InsertSql,
     seal: impl FnOnce(&Head) -> Vec<Sealed> + Send,
     sent: &mut Option<Link>,
-) -> Result<Vec<Sealed>, StoreError> {
+) -> Result<Appended, StoreError> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin_with(BEGIN_SQLITE).await?;
-    let row: Option<(i64, Vec<u8>)> = sqlx::query_as(HEAD).fetch_optional(&mut *tx).await?;
-    let (seq, chain) = row.ok_or_else(no_head)?;
+    let row: Option<(i64, Vec<u8>, i64)> = sqlx::query_as(HEAD).fetch_optional(&mut *tx).await?;
+    let (seq, chain, epoch) = row.ok_or_else(no_head)?;
     let head = Head { seq: loaded(seq)?, chain: hash(&chain)? };
     let sealed = seal(&head);
     let end = end_of(&sealed, &head);
@@ -307,7 +317,7 @@ async fn append_sqlite(
     *sent = Some(end);
     tx.commit().await?;
     *sent = None;
-    Ok(sealed)
+    Ok(Appended { sealed, epoch: loaded(epoch)? })
 }
 
 /// Rows per statement, largest first: every batch is a sum of these, so that a handful of

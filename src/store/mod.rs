@@ -23,7 +23,7 @@ mod record;
 mod token;
 mod user;
 
-pub use append::{AppendError, Head, Keys, Link, Sealed};
+pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
 pub use error::{Cause, StoreError};
 pub use instance::Instance;
 pub use liveness::Liveness;

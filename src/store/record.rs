@@ -173,7 +173,7 @@ impl Store {
             .collect()
     }
 
-    async fn select(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, StoreError> {
+    pub(super) async fn select(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, StoreError> {
         let statement = self.statement(sql, values);
         let db = self.inner.read.clone();
         self.run(async move { Ok(db.query_all_raw(statement).await?) }).await

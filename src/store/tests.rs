@@ -29,7 +29,7 @@ async fn a_full_disk_stops_the_log_cleanly() {
     let mut stored = 0;
     let error = loop {
         match store.records_append(|head| batch(head, 5)).await {
-            Ok(sealed) => stored += sealed.len(),
+            Ok(appended) => stored += appended.sealed.len(),
             Err(error) => break error,
         }
         assert!(stored < 1_000, "the limit holds");
@@ -38,7 +38,7 @@ async fn a_full_disk_stops_the_log_cleanly() {
     let ends = store.ends().await.expect("reading goes on");
     assert_eq!((ends.last, ends.head.map(|(_, head)| head.seq)), (stored as u64, Some(stored as u64)), "no half batch");
     store.inner.write.execute_unprepared(&pages(100_000)).await.expect("room again");
-    let sealed = store.records_append(|head| batch(head, 70)).await.expect("it goes on");
+    let sealed = store.records_append(|head| batch(head, 70)).await.expect("it goes on").sealed;
     assert_eq!(sealed.first().map(|record| record.seq), Some(stored as u64 + 1));
     assert_eq!(store.ends().await.expect("the end").last, stored as u64 + 70);
 }
@@ -56,7 +56,7 @@ async fn an_append_that_does_not_continue_is_refused() {
 #[tokio::test]
 async fn settling_tells_what_is_stored() {
     let store = empty().await;
-    let sealed = store.records_append(|head| batch(head, 3)).await.expect("three records");
+    let sealed = store.records_append(|head| batch(head, 3)).await.expect("three records").sealed;
     let chain = sealed.last().expect("a record").chain;
     for (link, is_stored) in
         [(Head { seq: 3, chain }, true), (Head { seq: 3, chain: [1; 32] }, false), (Head { seq: 4, chain }, false)]

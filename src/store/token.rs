@@ -8,6 +8,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
+use super::append::loaded;
 use super::user::{self, UserRow, roles_from, roles_text};
 use super::{Store, StoreError};
 
@@ -175,6 +176,16 @@ impl Store {
             .filter(entity::Column::SecretHash.eq(secret_hash.to_vec()))
             .find_also_related(user::entity::Entity);
         self.run(async move { select.one(&db).await?.map(row_from).transpose() }).await
+    }
+
+    /// The identity epoch: changes whenever a token or a person does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] when the schema is missing.
+    pub async fn identity_epoch(&self) -> Result<u64, StoreError> {
+        let rows = self.select("SELECT epoch FROM identity_epoch WHERE id = 1", vec![]).await?;
+        let row = rows.first().ok_or(StoreError::NotFound)?;
+        loaded(row.try_get_by_index(0)?)
     }
 
     /// All tokens, newest first; with `user_id` only that person's.

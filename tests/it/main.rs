@@ -10,6 +10,7 @@ mod gateway;
 mod harness;
 mod process;
 mod replay;
+mod revocation;
 mod routes;
 mod rows;
 mod tidy;

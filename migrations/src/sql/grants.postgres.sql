@@ -3,4 +3,5 @@ GRANT SELECT ON seaql_migrations TO {role};
 GRANT SELECT, INSERT ON audit_records TO {role};
 GRANT SELECT, INSERT ON audit_head TO {role};
 GRANT UPDATE (seq, chain) ON audit_head TO {role};
+GRANT SELECT ON identity_epoch TO {role};
 GRANT SELECT, INSERT, UPDATE ON instances, users, tokens TO {role};

@@ -4,7 +4,7 @@ use serde_json::json;
 use time::Duration;
 
 use super::call::Call;
-use super::data::Certificate;
+use super::data::{Certificate, remove};
 use super::reply::{Answer, Failure, Reply};
 use super::table::Route;
 
@@ -45,13 +45,7 @@ fn generate(call: &Call) -> Answer {
 
 fn delete(call: &Call) -> Answer {
     let id = call.path("id");
-    let mut data = call.rack.data();
-    let before = data.certificates.len();
-    data.certificates.retain(|certificate| certificate.id != id);
-    if data.certificates.len() == before {
-        return Err(Failure::not_found(format!("certificate not found: {id}")));
-    }
-    Ok(Reply::ok())
+    remove(&mut call.rack.data().certificates, |one| one.id == id, format!("certificate not found: {id}"))
 }
 
 fn renew(call: &Call) -> Answer {

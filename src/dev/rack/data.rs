@@ -12,7 +12,7 @@ use super::files::Files;
 use super::ids::Ids;
 use super::logs::Log;
 use super::objects::Stored;
-use super::reply::Failure;
+use super::reply::{Answer, Failure, Reply};
 
 /// Go's zero time, which an unfinished build has as its end.
 pub(super) const NEVER: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
@@ -293,6 +293,13 @@ pub(super) struct Token {
     pub(super) text: String,
     pub(super) role: Role,
     pub(super) expires: OffsetDateTime,
+}
+
+/// Takes what matches out of a list, or says that it is not there.
+pub(super) fn remove<T>(list: &mut Vec<T>, which: impl Fn(&T) -> bool, missing: String) -> Answer {
+    let before = list.len();
+    list.retain(|one| !which(one));
+    if list.len() < before { Ok(Reply::ok()) } else { Err(Failure::not_found(missing)) }
 }
 
 /// The environment of a process: what the release sets, and what a rack adds.

@@ -34,12 +34,7 @@ pub(super) fn decode(raw: &[u8], plus: bool) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    u8::try_from(char::from(digit).to_digit(16)?).ok()
 }
 
 /// The value fields of a `multipart/form-data` body; files are skipped.
@@ -93,3 +88,6 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     }
     (!text.is_empty()).then_some(total)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::call::Call;
-use super::reply::{Answer, Failure, Reply};
+use super::data::remove;
+use super::reply::{Answer, Reply};
 use super::table::Route;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -18,13 +19,7 @@ fn list(call: &Call) -> Answer {
 
 fn terminate(call: &Call) -> Answer {
     let id = call.path("id");
-    let mut data = call.rack.data();
-    let before = data.instances.len();
-    data.instances.retain(|instance| instance.id != id);
-    if data.instances.len() == before {
-        return Err(Failure::not_found(format!("instance not found: {id}")));
-    }
-    Ok(Reply::ok())
+    remove(&mut call.rack.data().instances, |one| one.id == id, format!("instance not found: {id}"))
 }
 
 fn keyroll(call: &Call) -> Answer {

@@ -2,8 +2,11 @@
 //! service's command, port and scale.
 
 /// What a new app runs.
-pub(super) const DEFAULT: &str = "environment:\n  - COLOR=red\nresources:\n  database:\n    type: postgres\n\
-     services:\n  web:\n    build: .\n    port: 3000\n    resources:\n      - database\n";
+pub(super) const DEFAULT: &str = concat!(
+    "environment:\n  - COLOR=red\n",
+    "resources:\n  database:\n    type: postgres\n",
+    "services:\n  web:\n    build: .\n    port: 3000\n    resources:\n      - database\n",
+);
 
 /// A service as the manifest declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

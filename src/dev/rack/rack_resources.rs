@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::data::{Data, RackResource};
+use super::data::{Data, RackResource, remove};
 use super::form;
 use super::reply::{Answer, Failure, Reply};
 use super::table::Route;
@@ -47,15 +47,12 @@ fn show(data: &Data, resource: &RackResource) -> Result<Value, Failure> {
     Ok(shown)
 }
 
-fn missing(name: &str) -> Failure {
-    Failure::not_found(format!("no such resource: {name}"))
-}
-
 /// Changes a resource and shows it.
 fn change(call: &Call, change: impl FnOnce(&mut RackResource)) -> Answer {
     let name = call.path("name");
     let mut data = call.rack.data();
-    let resource = data.resources.iter_mut().find(|r| r.name == name).ok_or_else(|| missing(name))?;
+    let resource = data.resources.iter_mut().find(|r| r.name == name);
+    let resource = resource.ok_or_else(|| Failure::not_found(format!("no such resource: {name}")))?;
     change(resource);
     let resource = resource.clone();
     Reply::json(&show(&data, &resource)?)
@@ -104,13 +101,7 @@ fn list(call: &Call) -> Answer {
 
 fn delete(call: &Call) -> Answer {
     let name = call.path("name");
-    let mut data = call.rack.data();
-    let before = data.resources.len();
-    data.resources.retain(|resource| resource.name != name);
-    if data.resources.len() == before {
-        return Err(missing(name));
-    }
-    Ok(Reply::ok())
+    remove(&mut call.rack.data().resources, |one| one.name == name, format!("no such resource: {name}"))
 }
 
 fn types(_: &Call) -> Answer {

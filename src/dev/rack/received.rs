@@ -7,8 +7,10 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-/// Bytes of a body, and frames of a socket, that are kept.
+/// Bytes of a body that are kept.
 const FIRST: usize = 4096;
+/// Bytes of the frames of a socket that are kept, and their number.
+const FRAME_BYTES: usize = 1 << 20;
 const FRAMES: usize = 4096;
 
 /// One request as it came.
@@ -26,9 +28,11 @@ pub struct Received {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body as far as the rack read it, without chunk framing.
     pub body: Body,
-    /// Frames that the client sent on a socket, unmasked.
+    /// Frames that the client sent on a socket, unmasked: the first 4096, or the first MiB.
     pub frames: Vec<Frame>,
-    /// Status that the rack answered, once it did.
+    /// How many frames it sent.
+    pub frame_count: u64,
+    /// Status that the rack answered, once it did; none for what the parser refused.
     pub status: Option<u16>,
     /// Whether the connection of a socket has ended.
     pub gone: bool,
@@ -75,6 +79,7 @@ pub struct Frame {
 struct Noted {
     received: Received,
     digest: Sha256,
+    frame_bytes: usize,
 }
 
 /// A request that is still being written down.
@@ -110,7 +115,9 @@ impl Entry {
 
     pub(super) fn frame(&self, fin: bool, opcode: u8, payload: Bytes) {
         let mut noted = self.lock();
-        if noted.received.frames.len() < FRAMES {
+        noted.received.frame_count += 1;
+        noted.frame_bytes = noted.frame_bytes.saturating_add(payload.len());
+        if noted.frame_bytes <= FRAME_BYTES && noted.received.frames.len() < FRAMES {
             noted.received.frames.push(Frame { fin, opcode, payload });
         }
         drop(noted);
@@ -167,7 +174,7 @@ impl Inbox {
         let mut kept = self.lock();
         kept.count += 1;
         let received = parse(kept.count, head);
-        let noted = Mutex::new(Noted { received, digest: Sha256::new() });
+        let noted = Mutex::new(Noted { received, digest: Sha256::new(), frame_bytes: 0 });
         let entry = Arc::new(Entry { noted, pulse: self.pulse.clone() });
         kept.entries.push_back(Arc::clone(&entry));
         while kept.entries.len() > self.keep {
@@ -211,6 +218,7 @@ fn parse(number: u64, head: &[u8]) -> Received {
         headers,
         body: Body::default(),
         frames: Vec::new(),
+        frame_count: 0,
         status: None,
         gone: false,
     }

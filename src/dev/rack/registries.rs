@@ -1,14 +1,14 @@
 //! Image registries, passwords included.
 
 use super::call::Call;
-use super::data::Registry;
-use super::reply::{Answer, Failure, Reply};
+use super::data::{Registry, remove};
+use super::reply::{Answer, Reply};
 use super::table::Route;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::plain("POST", "/registries", add),
     Route::plain("GET", "/registries", list),
-    Route::plain("DELETE", "/registries/{server...}", remove),
+    Route::plain("DELETE", "/registries/{server...}", delete),
 ];
 
 fn add(call: &Call) -> Answer {
@@ -25,13 +25,7 @@ fn list(call: &Call) -> Answer {
     Reply::json(&call.rack.data().registries)
 }
 
-fn remove(call: &Call) -> Answer {
+fn delete(call: &Call) -> Answer {
     let server = call.path("server");
-    let mut data = call.rack.data();
-    let before = data.registries.len();
-    data.registries.retain(|registry| registry.server != server);
-    if data.registries.len() == before {
-        return Err(Failure::not_found(format!("no such registry: {server}")));
-    }
-    Ok(Reply::ok())
+    remove(&mut call.rack.data().registries, |one| one.server == server, format!("no such registry: {server}"))
 }

@@ -120,7 +120,7 @@ impl Reply {
         for (name, value) in self.headers {
             builder.append_header((name, value));
         }
-        match self.content {
+        let mut response = match self.content {
             Content::Bytes(bytes) if bytes.len() <= CHUNKED_FROM => builder.body(bytes).map_into_boxed_body(),
             Content::Bytes(bytes) => {
                 let pieces = stream::unfold(bytes, |mut left| async move {
@@ -138,7 +138,9 @@ impl Reply {
                 });
                 builder.body(BodyStream::new(Box::pin(pieces))).map_into_boxed_body()
             }
-        }
+        };
+        response.head_mut().set_camel_case_headers(true);
+        response
     }
 }
 

@@ -19,9 +19,14 @@ use super::reply::Failure;
 const APP: &str = "myapp";
 /// Values are made up.
 const ENV: &str = "GREETING=hello\nSECRET_KEY=made-up-s3cr3t";
-const MANIFEST: &str = "environment:\n  - GREETING=hello\nresources:\n  database:\n    type: postgres\nservices:\n  \
-    web:\n    build: .\n    command: bin/web\n    environment:\n      - FOO=bar\n    port: 3000\n    resources:\n      \
-    - database\n    scale: 2\n  worker:\n    build: .\n    command: bin/worker\n";
+const MANIFEST: &str = concat!(
+    "environment:\n  - GREETING=hello\n",
+    "resources:\n  database:\n    type: postgres\n",
+    "services:\n",
+    "  web:\n    build: .\n    command: bin/web\n    environment:\n      - FOO=bar\n    port: 3000\n",
+    "    resources:\n      - database\n    scale: 2\n",
+    "  worker:\n    build: .\n    command: bin/worker\n",
+);
 
 /// The whole.
 pub(super) fn data(options: &RackOptions, addr: SocketAddr) -> Data {

@@ -128,6 +128,7 @@ async fn converse(
     if sent.is_ok() && out.send(frames::end()).await.is_ok() {
         // The rack forgets the connection here without closing it; the client does that.
         socket.listening.set(false);
+        socket.input.close();
         socket.gone().await;
     }
 }

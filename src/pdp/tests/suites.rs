@@ -1,6 +1,6 @@
 //! The runner of policy tests fails for whatever a reviewer would want it to.
 
-use super::super::{SourceFile, SuiteReport, run_suite};
+use super::super::{SourceFile, SuiteReport, explain, run_suite};
 use super::{Bundle, bundle};
 
 const CAST: &str = r#"{"principals": {
@@ -132,4 +132,24 @@ fn files_that_cannot_be_read_fail() {
     let clash = SourceFile::new("policies/tests/cast.json", r#"{"apps": [{"name": "a"}, {"name": "a"}]}"#);
     let report = run_suite(&bundle, &[clash]);
     assert!(report.to_string().contains("app a is there already"), "{report}");
+}
+
+#[test]
+fn a_question_is_explained_at_length() {
+    let step_up = ("policies/step-up.cedar", include_str!("step-up.cedar"));
+    let bundle = bundle(&[step_up]);
+    let cast =
+        SourceFile::new("policies/tests/cast.json", r#"{"principals": {"ola": {"kind": "User", "roles": ["ops"]}}}"#);
+    let question = r#"{"name": "q", "principal": "ola", "action": "service:restart", "resource": "shop/web"}"#;
+    let told = explain(&bundle, std::slice::from_ref(&cast), question).unwrap();
+    let expected = format!(
+        "challenge: service:restart on Service shop/web refused: changes need a second factor (step-up.mutate); it would \
+         pass with a fresh second factor\n  by step-up.mutate: changes need a second factor\n  with mfa it would be allow \
+         by [roles.ops-operates]\n  bundle {}",
+        bundle.digest()
+    );
+    assert_eq!(told, expected);
+    let unknown = question.replace("ola", "nobody");
+    let problem = explain(&bundle, &[cast], &unknown).unwrap_err();
+    assert!(problem.to_string().starts_with("question: nobody is not in the cast; remedy: write {"), "{problem}");
 }

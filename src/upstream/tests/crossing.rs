@@ -95,7 +95,8 @@ async fn the_client_sees_only_what_is_meant_for_it() {
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
          Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nWWW-Authenticate: Basic\r\nServer: rack/3\r\nX-Powered-By: go\r\n\
          Location: /x\r\nVia: 1.1 lb\r\n\
-         Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nAlt-Svc: h3\r\nStrict-Transport-Security: max-age=1\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nAlt-Svc: h3\r\n\
+         Strict-Transport-Security: max-age=1\r\n\
          Access-Control-Allow-Origin: *\r\nETag: \"1\"\r\nContent-Disposition: attachment\r\nRequest-Id: 7\r\n\
          Link: <a>\r\nLink: <b>\r\nVary: X-Hop\r\nConnection: Vary, keep-alive\r\n\r\n{}",
     )

@@ -59,6 +59,11 @@ fn only_a_matched_route_asks_who_is_there() {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(answer.header("x-frame-options"), Some("DENY"));
     assert_eq!(answer.header("request-id").map(str::len), Some(12));
+    // Names in Go's case.
+    let names: Vec<&str> = answer.headers.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["Content-Type", "Content-Length", "Request-Id", "Www-Authenticate", "X-Frame-Options", "Date"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
     assert_eq!(get(&rack, "/nosuch").header("request-id"), None);
 }
 

@@ -117,7 +117,7 @@ fn rack_settings(rack: SocketAddr) -> RackSettings {
     }
 }
 
-async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Limits) -> Running {
+pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Limits) -> Running {
     let store = db.store().await;
     let launch = Launch {
         store,

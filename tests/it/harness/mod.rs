@@ -3,7 +3,7 @@
 pub mod binary;
 pub mod cut;
 pub mod db;
-mod gateway;
+pub mod gateway;
 pub mod policies;
 pub mod postgres;
 

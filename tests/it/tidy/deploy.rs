@@ -27,7 +27,7 @@ fn image_problems(text: &str, toolchain: &str) -> Vec<String> {
     let uid = user.split(':').next().and_then(|uid| uid.parse::<u32>().ok());
     let checks = [
         (
-            build.iter().any(|(n, r)| n == "FROM" && r.contains(&format!("rust:{toolchain}"))),
+            build.iter().any(|(n, r)| n == "FROM" && r.contains(&format!("rust:{toolchain}-"))),
             "builder is not our toolchain",
         ),
         (!compile.is_empty(), "nothing is compiled"),
@@ -49,17 +49,31 @@ fn image_problems(text: &str, toolchain: &str) -> Vec<String> {
     checks.iter().filter(|(good, _)| !good).map(|(_, problem)| format!("Dockerfile: {problem}")).collect()
 }
 
-/// `1.95` of `rust-toolchain.toml`'s `1.95.0`.
+/// The version that `rust-toolchain.toml` names.
 fn toolchain() -> String {
     let text = read("rust-toolchain.toml");
     let line = text.lines().find_map(|line| line.strip_prefix("channel = ")).expect("a channel");
-    line.trim_matches('"').rsplit_once('.').expect("major.minor.patch").0.to_owned()
+    line.trim_matches('"').to_owned()
 }
 
 #[test]
 fn the_image_is_what_deploy_md_promises() {
     none(&image_problems(&read("Dockerfile"), &toolchain()));
     assert!(read("docs/deploy.md").contains("--read-only"), "docs/deploy.md: say how to run with a read-only root");
+}
+
+#[test]
+fn continuous_integration_runs_the_same_toolchain_and_nothing_of_its_own() {
+    let workflow = read(".github/workflows/ci.yml");
+    assert!(workflow.contains(&format!("container: rust:{}-", toolchain())), "ci.yml: another toolchain");
+    assert!(workflow.contains("run: .ci/run"), "ci.yml: it does not run .ci/run");
+    assert!(workflow.contains("\npermissions: {}\n"), "ci.yml: begin without any permission");
+    let actions = workflow.lines().filter(|line| line.trim_start().trim_start_matches("- ").starts_with("uses:"));
+    let floating = actions.filter(|line| {
+        let revision = line.rsplit('@').next().and_then(|rest| rest.split_whitespace().next()).unwrap_or("");
+        revision.len() != 40 || !revision.chars().all(|c| c.is_ascii_hexdigit())
+    });
+    none(&floating.map(|line| format!("ci.yml: {line}: pin it by its full hash")).collect::<Vec<_>>());
 }
 
 #[test]

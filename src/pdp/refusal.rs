@@ -1,7 +1,7 @@
 //! A denial in one line, for the person who reads it in a terminal.
 
 use super::bundle::Bundle;
-use super::decision::{ChallengeKind, Decision, Verdict};
+use super::decision::{ChallengeKind, Decision, Hypothetical, Verdict};
 use super::question::Question;
 
 /// Most characters of an id that are shown.
@@ -9,26 +9,29 @@ const SHOWN: usize = 80;
 
 /// What was refused, by which policy and why, and what would help. A principal without any
 /// declared role learns that it is not permitted, and nothing about the rules.
-pub(super) fn refusal(bundle: &Bundle, question: &Question<'_>, decision: &Decision) -> String {
+pub(super) fn line(bundle: &Bundle, question: &Question<'_>, decision: &Decision) -> String {
     let is_stranger = !question.principal.roles.iter().any(|role| bundle.facts.roles().is_declared(role));
-    if is_stranger {
+    if is_stranger && decision.verdict() == Verdict::Deny {
         return "not permitted".to_owned();
     }
-    let what = format!(
-        "{} on {} {}",
-        plain(question.action),
-        question.resource.kind.entity_type(),
-        plain(&question.resource.id)
-    );
+    let kind = question.resource.kind.entity_type();
+    let what = format!("{} on {kind} {} refused", plain(question.action), plain(&question.resource.id));
     if !decision.errors().is_empty() {
-        return format!("{what} refused: the policies could not be evaluated; the record says why, tell an operator");
+        return format!("{what}: the policies could not be evaluated; the record says why, tell an operator");
     }
-    if decision.reasons().is_empty() {
-        return format!("{what} refused: no policy permits it to your roles{}", granting(bundle, question));
+    if lacks_permit(decision) {
+        return format!("{what}: no policy permits it to your roles{}", granting(bundle, question));
     }
     let reasons = decision.reasons().iter().map(|reason| format!("{} ({})", reason.why, reason.id));
     let reasons: Vec<String> = reasons.collect();
-    format!("{what} refused: {}{}", reasons.join(", and "), help(decision))
+    format!("{what}: {}{}", reasons.join(", and "), help(decision))
+}
+
+/// Whether nothing permits it: no forbid stands in the way, or none would once challenges are met.
+/// Naming the forbids would send people after a second factor that cannot help.
+fn lacks_permit(decision: &Decision) -> bool {
+    let hopeless = |second: &Hypothetical| second.verdict == Verdict::Deny && second.reasons.is_empty();
+    decision.reasons().is_empty() || decision.hypothetical().is_some_and(hopeless)
 }
 
 /// The roles that would help, as far as scopes of permits tell.
