@@ -11,7 +11,7 @@ use super::runtime::{block_on, open_store};
 use super::{Done, Failure, Output};
 use crate::audit::verify::{Report, Verdict, VerifyOptions, verify};
 use crate::clock::Clock;
-use crate::store::{Record, Store};
+use crate::store::{Record, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
@@ -163,7 +163,11 @@ fn show(what: &str, output: &mut Output<'_>) -> Done {
     let records = block_on(async {
         let store = open_store().await?;
         Ok(match what.parse::<u64>() {
-            Ok(seq) => vec![store.record(seq).await?],
+            Ok(seq) => match store.record(seq).await {
+                Ok(record) => vec![record],
+                Err(StoreError::NotFound) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            },
             Err(_) => store.records_by_request(what, PAGE).await?,
         })
     })?;

@@ -16,6 +16,7 @@ use crate::dev::{Person, people, rack};
 use crate::http::{Launch, PolicySource};
 use crate::store::{Options, Store};
 use crate::telemetry;
+use crate::upstream::Limits;
 
 /// Ports of the development set-up.
 #[derive(Debug, Args)]
@@ -62,6 +63,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             store: store.clone(),
             policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
             rack: settings,
+            limits: Limits::default(),
             listen: local(arguments.port),
             metrics: Some((local(arguments.metrics_port), metrics)),
             workers: workers(),

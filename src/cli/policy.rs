@@ -13,8 +13,8 @@ use crate::pdp::{Bundle, Sources, check, matrix, run_suite};
 pub(super) enum PolicyCommand {
     /// Load the bundle as the server would: syntax, names, types, canaries.
     Check(PolicyArguments),
-    /// Run `policies/tests/`: exact reasons, and every policy must be tried.
-    Test(PolicyArguments),
+    /// Run the tests of a folder of policies: exact reasons, and every policy must be tried.
+    Test(TestArguments),
     /// Print who may do what: role × action × assurance.
     Matrix(PolicyArguments),
 }
@@ -24,6 +24,16 @@ pub(super) struct PolicyArguments {
     /// Folder of policies, with `schema/` beside it. Without it: the compiled-in ones.
     #[arg(long, env = "RGW_POLICY_DIR")]
     policies: Option<PathBuf>,
+    /// Name of the rack that the policies speak of.
+    #[arg(long, env = "RACK", default_value = "acme/dev")]
+    rack: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// Folder of policies, with `tests/` in it and `schema/` beside it.
+    #[arg(long, env = "RGW_POLICY_DIR", default_value = "policies")]
+    policies: PathBuf,
     /// Name of the rack that the policies speak of.
     #[arg(long, env = "RACK", default_value = "acme/dev")]
     rack: String,
@@ -44,7 +54,9 @@ pub(super) fn policy(command: &PolicyCommand, output: &mut Output<'_>) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         PolicyCommand::Test(arguments) => {
-            let sources = arguments.sources()?;
+            let TestArguments { policies, rack } = arguments;
+            let source = PolicySource { dir: Some(policies.clone()), rack: rack.clone() };
+            let sources = source.sources().map_err(Failure::new)?;
             let report = run_suite(&load(&sources)?, &sources.tests);
             writeln!(output.out, "{report}")?;
             if report.is_success() { Ok(ExitCode::SUCCESS) } else { Err(Failure::new("the policy tests fail")) }

@@ -12,6 +12,7 @@ use crate::config::{Config, Env, Process};
 use crate::http::{Launch, PolicySource, Running};
 use crate::store::{Backend, Options, Store};
 use crate::telemetry;
+use crate::upstream::Limits;
 
 pub(super) fn serve() -> Done {
     telemetry::init_logs(&Process.get("RGW_LOG").unwrap_or_else(|| "info".to_owned()), true);
@@ -27,6 +28,7 @@ pub(super) fn serve() -> Done {
             store,
             policy: PolicySource { dir: config.policy_dir, rack: config.rack.full_name() },
             rack: config.rack,
+            limits: Limits::default(),
             listen: config.listen,
             metrics: Some((config.metrics_listen, metrics)),
             workers: workers(),
@@ -45,7 +47,8 @@ pub(super) fn workers() -> usize {
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub(super) async fn until_told(running: Running) -> Done {
-    tracing::info!(address = %running.addr, "serving");
+    let metrics = running.metrics_addr.map(|addr| addr.to_string());
+    tracing::info!(address = %running.addr, metrics, "serving");
     told().await?;
     running.stop().await;
     Ok(ExitCode::SUCCESS)

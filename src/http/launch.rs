@@ -29,6 +29,8 @@ pub struct Launch {
     pub policy: PolicySource,
     /// The rack.
     pub rack: RackSettings,
+    /// How long anything at the rack may take.
+    pub limits: Limits,
     /// The public listener.
     pub listen: SocketAddr,
     /// The listener of metrics, and what renders them.
@@ -100,8 +102,7 @@ impl Launch {
             return Err(LaunchError::Pending(pending));
         }
         let rack = &self.rack;
-        let rack_config =
-            RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), Limits::default())?;
+        let rack_config = RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), self.limits)?;
         let bundle = self.policy.load().map_err(LaunchError::Policy)?;
         let digest = bundle.digest().to_owned();
         let instance = Uuid::now_v7().to_string();

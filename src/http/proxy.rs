@@ -10,7 +10,15 @@ use crate::upstream::{self, Rack};
 
 use super::answer::{name, refused};
 use super::console::{self, Console};
-use super::sockets;
+use super::sockets::{self, Stopping};
+
+/// What an answer may need.
+struct Parts<'a> {
+    gate: &'a Gate,
+    rack: &'a Rack,
+    console: &'a Console,
+    stopping: &'a Stopping,
+}
 
 /// Answers every request that is not one of the gateway's own endpoints.
 pub(super) async fn proxy(
@@ -19,10 +27,12 @@ pub(super) async fn proxy(
     gate: Data<Gate>,
     rack: Data<Rack>,
     console: Data<Console>,
+    stopping: Data<Stopping>,
 ) -> HttpResponse {
     let started = std::time::Instant::now();
+    let parts = Parts { gate: &gate, rack: &rack, console: &console, stopping: &stopping };
     let (route, response) = match pass(&request, &mut payload, &gate).await {
-        Ok(passed) => forward(passed, &request, payload, &gate, &rack, &console).await,
+        Ok(passed) => forward(passed, &request, payload, &parts).await,
         Err(stopped) => {
             let recorded = stopped.record(&gate).await;
             let route = recorded.row.map_or("none", |row| row.path);
@@ -44,10 +54,9 @@ async fn forward(
     passed: Passed,
     request: &HttpRequest,
     payload: Payload,
-    gate: &Gate,
-    rack: &Rack,
-    console: &Console,
+    parts: &Parts<'_>,
 ) -> (&'static str, HttpResponse) {
+    let Parts { gate, rack, console, stopping } = parts;
     match passed {
         Passed::Own(permit) => console::answer(permit, console),
         Passed::Rack(permit, recheck) => {
@@ -55,7 +64,7 @@ async fn forward(
             let request_id = permit.request_id().to_owned();
             let mut response = match permit.row().kind {
                 Kind::Socket => {
-                    let signal = sockets::watch_over(gate, recheck, permit.row());
+                    let signal = sockets::watch_over(gate, recheck, permit.row(), (*stopping).clone());
                     upstream::open_socket(rack, permit, request, payload, signal).await
                 }
                 Kind::Get | Kind::Head | Kind::Post | Kind::Put | Kind::Delete | Kind::Options => {
@@ -63,6 +72,7 @@ async fn forward(
                 }
             };
             name(&mut response, &request_id);
+            tracing::debug!(request.id = request_id, route, status = response.status().as_u16(), "request forwarded");
             (route, response)
         }
     }

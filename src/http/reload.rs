@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::audit::{Event, EventKind};
 use crate::config::read_policy_dir;
@@ -120,11 +122,23 @@ pub async fn watch(gate: Gate, source: PolicySource, status: BundleStatus) -> Re
     let _watcher = source.dir.as_ref().map(|dir| watcher(dir, changed)).transpose()?;
     loop {
         tokio::select! {
-            Some(()) = changes.recv() => {}
+            Some(()) = changes.recv() => settled(&mut changes).await,
             Some(()) = hangup.recv() => {}
             else => return Ok(()),
         }
         reload_once(&gate, &source, &status).await;
+    }
+}
+
+/// Quiet that shows that whoever writes is done: half a folder, or half a file, may well be a bundle.
+const SETTLED: Duration = Duration::from_millis(500);
+/// Longest wait for the quiet.
+const UNSETTLED: Duration = Duration::from_secs(10);
+
+async fn settled(changes: &mut mpsc::Receiver<()>) {
+    let quiet = async { while let Ok(Some(())) = timeout(SETTLED, changes.recv()).await {} };
+    if timeout(UNSETTLED, quiet).await.is_err() {
+        tracing::warn!("policy files change without a pause; they are read as they are");
     }
 }
 
@@ -138,9 +152,9 @@ fn watcher(dir: &std::path::Path, changed: mpsc::Sender<()>) -> Result<notify::R
         }
     })
     .map_err(problem)?;
-    watcher.watch(dir, RecursiveMode::NonRecursive).map_err(problem)?;
+    watcher.watch(dir, RecursiveMode::Recursive).map_err(problem)?;
     if let Some(schema) = dir.parent().map(|parent| parent.join("schema")).filter(|schema| schema.is_dir()) {
-        watcher.watch(&schema, RecursiveMode::NonRecursive).map_err(problem)?;
+        watcher.watch(&schema, RecursiveMode::Recursive).map_err(problem)?;
     }
     Ok(watcher)
 }

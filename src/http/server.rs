@@ -8,6 +8,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
+use tokio::sync::watch;
 
 use crate::pep::Gate;
 use crate::upstream::{Rack, RackConfig};
@@ -16,6 +17,7 @@ use super::console::Console;
 use super::health::{health, ready};
 use super::proxy::proxy;
 use super::reload::BundleStatus;
+use super::sockets::Stopping;
 use crate::config::RackSettings;
 
 /// What a server is made of.
@@ -58,6 +60,7 @@ pub struct Server {
     /// The address of the listener of metrics.
     pub metrics_addr: Option<SocketAddr>,
     handles: Vec<ServerHandle>,
+    stopping: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
 }
 
@@ -86,11 +89,13 @@ impl Server {
         let console = Data::new(Console::new(&rack));
         let gate = Data::new(gate);
         let bundle = Data::new(bundle);
+        let (stopping, is_stopping) = watch::channel(false);
         let public = HttpServer::new(move || {
             App::new()
                 .app_data(gate.clone())
                 .app_data(console.clone())
                 .app_data(bundle.clone())
+                .app_data(Data::new(Stopping(is_stopping.clone())))
                 // One client per worker: its pool belongs to the worker's thread.
                 .app_data(Data::new(Rack::new(&rack_config)))
                 .route("/api/v1/health", web::get().to(health))
@@ -108,7 +113,8 @@ impl Server {
         .map_err(|source| ServerError::Bind { address: listen, source })?;
         let addr = public.addrs().first().copied().unwrap_or(listen);
         let running = public.run();
-        let mut server = Self { addr, metrics_addr: None, handles: vec![running.handle()], tasks: Vec::new() };
+        let mut server =
+            Self { addr, metrics_addr: None, handles: vec![running.handle()], stopping, tasks: Vec::new() };
         server.tasks.push(tokio::spawn(running));
         if let Some((listen, handle)) = metrics {
             server.serve_metrics(listen, handle)?;
@@ -138,8 +144,9 @@ impl Server {
         Ok(())
     }
 
-    /// Stops accepting, lets running requests finish, and returns when all threads ended.
+    /// Stops accepting, ends sockets, lets running requests finish, and returns when all threads ended.
     pub async fn stop(self) {
+        self.stopping.send_replace(true);
         for handle in &self.handles {
             handle.stop(true).await;
         }

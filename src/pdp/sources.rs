@@ -54,6 +54,12 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/roles.cedar", include_str!("../../policies/roles.cedar")),
     ("policies/roles.json", include_str!("../../policies/roles.json")),
     ("policies/tests/canaries.json", include_str!("../../policies/tests/canaries.json")),
+    ("policies/tests/cast.json", include_str!("../../policies/tests/cast.json")),
+    ("policies/tests/gateway.json", include_str!("../../policies/tests/gateway.json")),
+    ("policies/tests/guardrails.json", include_str!("../../policies/tests/guardrails.json")),
+    ("policies/tests/machines.json", include_str!("../../policies/tests/machines.json")),
+    ("policies/tests/matrix.txt", include_str!("../../policies/tests/matrix.txt")),
+    ("policies/tests/roles.json", include_str!("../../policies/tests/roles.json")),
 ];
 
 impl Sources {

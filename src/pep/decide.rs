@@ -94,7 +94,7 @@ impl Gathered {
         let passed = match (row.serves, prepared) {
             (Serves::Gateway, Ok(_)) => OwnPermit::new(&decision, row, trace.clone(), intent).map(Passed::Own),
             (Serves::Rack, Ok(prepared)) => {
-                Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, recheck))
+                Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, Box::new(recheck)))
             }
             (Serves::Gateway | Serves::Rack, Err(refusal)) => return Err(Stopped::new(trace, refusal)),
         };

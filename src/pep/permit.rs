@@ -36,7 +36,7 @@ pub struct OwnPermit {
 #[must_use]
 pub enum Passed {
     /// To the rack, with the question for as long as it lasts.
-    Rack(Permit, Recheck),
+    Rack(Permit, Box<Recheck>),
     /// To the gateway's own answer.
     Own(OwnPermit),
 }

@@ -121,6 +121,7 @@ fn refused(error: WsClientError) -> Trouble {
             Trouble::NoSocket(status)
         }
         WsClientError::InvalidResponseStatus(status) if status.is_redirection() => Trouble::Redirect(status),
+        WsClientError::InvalidResponseStatus(status) => Trouble::Handshake(format!("status {status}")),
         other => Trouble::Handshake(other.to_string()),
     }
 }

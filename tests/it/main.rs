@@ -6,6 +6,7 @@ mod audit;
 mod compile_fail;
 mod dev_rack;
 mod failure;
+mod gateway;
 mod harness;
 mod process;
 mod replay;

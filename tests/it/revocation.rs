@@ -2,6 +2,7 @@
 
 use rack_gateway::http::PolicySource;
 use rack_gateway::store::UserChange;
+use rack_gateway::upstream::Limits;
 
 use crate::harness::gateway::{issuer, launch};
 use crate::harness::{Db, Gateway};
@@ -20,7 +21,8 @@ async fn a_change_on_one_replica_holds_on_the_other() {
     let db = Db::postgres().await;
     let rack = CountingRack::start().await;
     let here = Gateway::start(&db, rack.addr).await;
-    let there = launch(&db, rack.addr, PolicySource { dir: None, rack: "acme/dev".to_owned() }).await;
+    let there =
+        launch(&db, rack.addr, PolicySource { dir: None, rack: "acme/dev".to_owned() }, Limits::default()).await;
     let store = &here.running.gate.store;
     let ops = here.basic("ops");
     let restart = |addr| status(addr, &ops, "POST", "/apps/myapp/services/web/restart");

@@ -1,7 +1,7 @@
 //! The default policies: their own tests, their matrix, and what the binary carries of them.
 
 use super::super::{MATRIX_COMMAND, Sources, matrix, run_suite};
-use super::{SourceFile, bundle};
+use super::{Bundle, SourceFile, bundle, sources};
 use std::path::{Path, PathBuf};
 
 fn files_of(folder: &str) -> Vec<SourceFile> {
@@ -21,7 +21,7 @@ fn files_of(folder: &str) -> Vec<SourceFile> {
 
 #[test]
 fn the_policies_pass_their_tests() {
-    let report = run_suite(&bundle(&[]), &files_of("policies/tests"));
+    let report = run_suite(&bundle(&[]), &Sources::embedded("dev").tests);
     assert!(report.is_success(), "{report}");
 }
 
@@ -37,8 +37,34 @@ fn the_reviewed_matrix_is_current() {
 fn the_binary_carries_what_the_folders_hold() {
     let files = files_of("schema").into_iter().chain(files_of("policies"));
     let read = Sources::from_files("dev", files.map(|file| (file.name, file.text))).unwrap();
-    let embedded = Sources::embedded("dev");
-    assert_eq!(read.digest(), embedded.digest(), "a file is missing in the list of embedded files");
-    assert_eq!((read.schema, read.policies), (embedded.schema, embedded.policies));
-    assert!(embedded.tests.iter().all(|file| read.tests.contains(file)));
+    assert_eq!(read, Sources::embedded("dev"), "a file is missing in the list of embedded files");
+}
+
+/// Policies that the documents show, each under the file name that its id asks for.
+#[test]
+fn documented_policies_load() {
+    let documents = [include_str!("../../../policies/README.md"), include_str!("../../../docs/policies.md")];
+    let mut shown = 0;
+    for block in documents.iter().flat_map(|text| text.split("```\n")).filter(|block| block.starts_with("@id(\"")) {
+        let stem = block.trim_start_matches("@id(\"").split('.').next().unwrap();
+        let mut sources = sources(&[]);
+        sources.policies.retain(|file| file.stem() != stem);
+        sources.policies.push(SourceFile::new(format!("policies/{stem}.cedar"), block));
+        sources.tests.clear();
+        Bundle::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
+}
+
+/// The case that the guide shows is answered as it says.
+#[test]
+fn the_documented_case_passes() {
+    let text = include_str!("../../../docs/policies.md");
+    let case = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let tests = Sources::embedded("dev").tests;
+    let cast = tests.iter().find(|file| file.name.ends_with("cast.json")).unwrap();
+    let files = [cast.clone(), SourceFile::new("policies/tests/shown.json", format!("[{case}]"))];
+    let report = run_suite(&bundle(&[]), &files);
+    assert_eq!((report.passed, report.failures.len()), (1, 0), "{report}");
 }

@@ -1,11 +1,12 @@
 //! The real binary, as an operator runs it.
 
 use std::net::SocketAddr;
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::gateway::RACK_PASSWORD;
@@ -38,11 +39,77 @@ pub async fn create_token(database: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// What a process writes to one of its outputs, as it comes: a full pipe would stop the process.
+pub struct Said(watch::Receiver<String>);
+
+impl Said {
+    fn by(pipe: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let (all, said) = watch::channel(String::new());
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(pipe).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                all.send_modify(|all| {
+                    all.push_str(&line);
+                    all.push('\n');
+                });
+            }
+        });
+        Self(said)
+    }
+
+    /// Waits until `find` finds something in it; none when the process ends before.
+    pub async fn until<T>(&mut self, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        let mut found = None;
+        let wait = self.0.wait_for(|all| {
+            found = find(all);
+            found.is_some()
+        });
+        let waited = timeout(HANG, wait).await.map(|waited| waited.is_ok());
+        assert!(waited.is_ok(), "it says nothing more: {}", *self.0.borrow());
+        found
+    }
+
+    /// All of it, once the process has ended.
+    pub async fn to_end(mut self) -> String {
+        self.until(|_| None::<()>).await;
+        self.0.borrow().clone()
+    }
+}
+
+/// A process that is under way.
+pub struct Started {
+    pub child: Child,
+    pub out: Said,
+    pub err: Said,
+}
+
+impl Started {
+    pub fn new(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let out = Said::by(child.stdout.take().unwrap());
+        let err = Said::by(child.stderr.take().unwrap());
+        Self { child, out, err }
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; gives its exit status and all that it said.
+    pub async fn ended(mut self) -> (ExitStatus, String, String) {
+        let status = timeout(HANG, self.child.wait()).await.expect("it does not stop").unwrap();
+        (status, self.out.to_end().await, self.err.to_end().await)
+    }
+}
+
 /// `serve`, answering.
 pub struct Serving {
-    pub child: Child,
+    pub process: Started,
     pub addr: SocketAddr,
-    _log: Lines<BufReader<ChildStderr>>,
+    pub metrics: SocketAddr,
 }
 
 impl Serving {
@@ -59,38 +126,27 @@ impl Serving {
             ("DOMAIN", "gateway.example.com"),
         ];
         env.extend(more);
-        let mut command = command(&["serve"], &env);
-        command.stdout(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = String::new();
-        loop {
-            let line = timeout(HANG, log.next_line()).await.map_err(|_| format!("it hangs: {said}"))?;
-            let Some(line) = line.map_err(|error| error.to_string())? else { return Err(said) };
-            if let Some(addr) = serving_at(&line) {
-                return Ok(Self { child, addr, _log: log });
-            }
-            said += &line;
-            said.push('\n');
+        let mut process = Started::new(command(&["serve"], &env));
+        match process.err.until(|said| said.lines().find_map(serving_at)).await {
+            Some([addr, metrics]) => Ok(Self { process, addr, metrics }),
+            None => Err(process.err.to_end().await),
         }
     }
 
     /// As the kernel or a power failure would.
     pub async fn kill(mut self) {
-        self.child.kill().await.unwrap();
+        self.process.child.kill().await.unwrap();
     }
 
     /// As an orchestrator would: SIGTERM, then wait for the end.
-    pub async fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
-        assert!(sent.success());
-        timeout(HANG, self.child.wait()).await.expect("it does not stop").unwrap()
+    pub async fn terminate(self) -> ExitStatus {
+        self.process.signal("TERM").await;
+        self.process.ended().await.0
     }
 
     /// The most memory it ever had, in KiB (`VmHWM`), and what it has now (`VmRSS`).
     pub fn memory(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.child.id().unwrap())).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -99,9 +155,10 @@ impl Serving {
     }
 }
 
-/// The log line that says where it listens.
-fn serving_at(line: &str) -> Option<SocketAddr> {
+/// The log line that says where it listens: for people, and for metrics.
+fn serving_at(line: &str) -> Option<[SocketAddr; 2]> {
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = &value["fields"];
-    (fields["message"] == "serving").then(|| fields["address"].as_str().unwrap().parse().unwrap())
+    let address = |name: &str| fields[name].as_str().unwrap().parse().unwrap();
+    (fields["message"] == "serving").then(|| [address("address"), address("metrics")])
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,7 @@ use rack_gateway::config::{RackSettings, Trust};
 use rack_gateway::http::{Launch, PolicySource, Running};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
+use rack_gateway::upstream::Limits;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -34,7 +36,13 @@ pub struct Gateway {
 impl Gateway {
     /// Serves the rack at `rack` from `db`.
     pub async fn start(db: &Db, rack: SocketAddr) -> Self {
-        let running = launch(db, rack, PolicySource { dir: None, rack: "acme/dev".to_owned() }).await;
+        Self::start_with(db, rack, None, Limits::default()).await
+    }
+
+    /// The same with policies of a folder, or with other limits.
+    pub async fn start_with(db: &Db, rack: SocketAddr, policies: Option<PathBuf>, limits: Limits) -> Self {
+        let policy = PolicySource { dir: policies, rack: "acme/dev".to_owned() };
+        let running = launch(db, rack, policy, limits).await;
         let mut tokens = BTreeMap::new();
         for role in ROLES {
             tokens.insert((*role).to_owned(), token(&running, role).await);
@@ -82,6 +90,12 @@ impl Gateway {
         }
     }
 
+    /// Records of the gateway itself and of its administration, parsed, by their action.
+    pub async fn records_about(&self, action: &str) -> Vec<serde_json::Value> {
+        let all = self.records().await;
+        all.iter().map(parse_record).filter(|record| record["action"] == action).collect()
+    }
+
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
         let report =
@@ -92,7 +106,7 @@ impl Gateway {
     }
 }
 
-pub fn rack_settings(rack: SocketAddr) -> RackSettings {
+fn rack_settings(rack: SocketAddr) -> RackSettings {
     RackSettings {
         organization: "acme".to_owned(),
         name: "dev".to_owned(),
@@ -103,12 +117,13 @@ pub fn rack_settings(rack: SocketAddr) -> RackSettings {
     }
 }
 
-pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource) -> Running {
+pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Limits) -> Running {
     let store = db.store().await;
     let launch = Launch {
         store,
         policy,
         rack: rack_settings(rack),
+        limits,
         listen: "127.0.0.1:0".parse().unwrap(),
         metrics: None,
         workers: 2,

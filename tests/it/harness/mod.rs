@@ -4,7 +4,28 @@ pub mod binary;
 pub mod cut;
 pub mod db;
 pub mod gateway;
+pub mod policies;
 pub mod postgres;
 
 pub use db::Db;
-pub use gateway::{Gateway, basic, issuer, parse_record};
+pub use gateway::{Gateway, RACK_PASSWORD, basic, issuer, parse_record};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Nothing that a test waits for takes this long.
+const HANG: Duration = Duration::from_secs(60);
+
+/// Looks again and again until something is there.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let found = async {
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(HANG, found).await.unwrap_or_else(|_| panic!("{what}: it does not happen"))
+}

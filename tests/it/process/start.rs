@@ -1,40 +1,16 @@
 //! What does not start, and what it says; what starts, and how it stops.
 
-use std::path::Path;
-
 use crate::harness::Db;
 use crate::harness::binary::{Serving, run};
+use crate::harness::policies::Policies;
 use crate::rows::CountingRack;
-
-/// A copy of the policies that a test may spoil.
-fn policies() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for folder in ["policies", "schema"] {
-        copy(&root.join(folder), &dir.path().join(folder));
-    }
-    dir
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &to);
-        } else {
-            std::fs::copy(&path, to).unwrap();
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_bundle_does_not_start_and_says_where_and_what_to_do() {
     let db = Db::sqlite().await;
     let rack = CountingRack::start().await;
-    let good = policies();
-    let dir = good.path().join("policies");
+    let good = Policies::copy();
+    let dir = good.dir();
     let dir = dir.to_str().unwrap();
     let serving = Serving::start(&db.url().await, rack.addr, &[("RGW_POLICY_DIR", dir)]).await.unwrap();
     assert!(serving.terminate().await.success());
@@ -60,9 +36,9 @@ async fn a_bad_bundle_does_not_start_and_says_where_and_what_to_do() {
         ("bad roles", "policies/roles.json", "{".to_owned(), &["policies/roles.json"]),
     ];
     for (what, file, text, expected) in cases {
-        let spoiled = policies();
-        std::fs::write(spoiled.path().join(file), text).unwrap();
-        let dir = spoiled.path().join("policies");
+        let spoiled = Policies::copy();
+        spoiled.write(file, text);
+        let dir = spoiled.dir();
         let started = Serving::start(&db.url().await, rack.addr, &[("RGW_POLICY_DIR", dir.to_str().unwrap())]).await;
         let said = started.err().unwrap_or_else(|| panic!("{what}: it started"));
         for part in expected.iter().chain(&["remedy"]) {

@@ -1,0 +1,166 @@
+//! `dev`: the first screen, and what can be done with what it says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::client::{Ask, Socket, error, json, text};
+use super::is_open;
+use crate::harness::binary::{Started, command, run};
+use crate::harness::until;
+
+const PEOPLE: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
+
+/// The development set-up on free ports, and its first screen.
+struct Dev {
+    process: Started,
+    screen: String,
+}
+
+impl Dev {
+    async fn start(data: &std::path::Path) -> Self {
+        let data = data.to_str().unwrap();
+        let arguments = ["dev", "--port", "0", "--rack-port", "0", "--metrics-port", "0", "--data", data];
+        let mut process = Started::new(command(&arguments, &[]));
+        let last = "Ctrl-C stops everything.\n";
+        let screen = process.out.until(|said| said.ends_with(last).then(|| said.to_owned())).await;
+        let Some(screen) = screen else { panic!("{}", process.err.to_end().await) };
+        Self { process, screen }
+    }
+
+    /// The address on the line that begins so.
+    fn address(&self, name: &str) -> SocketAddr {
+        let mut lines = self.screen.lines().map(str::trim_start).filter_map(|line| line.strip_prefix(name));
+        let line = lines.next().unwrap_or_else(|| panic!("no {name} in {}", self.screen));
+        let url = line.trim_start().strip_prefix("http://").unwrap();
+        url.split(['/', ' ']).next().unwrap().parse().unwrap()
+    }
+
+    /// What is to be pasted, by person: the credential as the CLI would send it.
+    fn credentials(&self) -> BTreeMap<String, String> {
+        let gateway = self.address("gateway");
+        let mut all = BTreeMap::new();
+        let mut person = String::new();
+        for line in self.screen.lines().map(str::trim) {
+            if let Some(comment) = line.strip_prefix("# ") {
+                comment.split(' ').next().unwrap().clone_into(&mut person);
+            }
+            let Some(url) = line.strip_prefix("export RACK_URL=http://") else { continue };
+            let (credential, host) = url.rsplit_once('@').unwrap();
+            assert_eq!(host, gateway.to_string());
+            assert!(credential.starts_with("convox:rgw_"), "{line}");
+            all.insert(std::mem::take(&mut person), format!("Basic {}", STANDARD.encode(credential)));
+        }
+        all
+    }
+
+    async fn stop(self) {
+        let addr = self.address("gateway");
+        self.process.signal("INT").await;
+        let (status, _, said) = self.process.ended().await;
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert!(!is_open(addr).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_screen_is_enough_to_begin() {
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path()).await;
+    let [gateway, rack, metrics] = ["gateway", "rack", "metrics"].map(|name| dev.address(name));
+    assert_eq!(Ask::get("/api/v1/ready", "").send(gateway).await.status(), 200);
+    assert_eq!(Ask::get("/metrics", "").send(metrics).await.status(), 200);
+    assert_eq!(Ask::get("/apps?", "").send(rack).await.status(), 401, "the rack has a password of its own");
+    let credentials = dev.credentials();
+    let people: Vec<&String> = credentials.keys().collect();
+    let mut expected: Vec<String> = PEOPLE.iter().map(|name| format!("{name}@example.com")).collect();
+    expected.sort();
+    assert_eq!(people, expected.iter().collect::<Vec<_>>(), "{}", dev.screen);
+
+    for (person, authorization) in &credentials {
+        let answer = Ask::get("/apps?", authorization).send(gateway).await;
+        assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
+        assert_eq!(json(&answer)[0]["name"], "myapp", "{person}");
+        let answer = Ask::new("DELETE", "/apps/nosuch?", authorization).send(gateway).await;
+        // The rack's own answer, for whoever got that far.
+        let status = if person == "admin@example.com" { 404 } else { 403 };
+        assert_eq!(answer.status(), status, "{person}: {}", text(&answer));
+        if status == 403 {
+            assert!(error(&answer).contains("app:delete on App nosuch refused"), "{person}: {}", text(&answer));
+        }
+    }
+    assert_eq!(Ask::get("/apps/myapp?", &credentials["viewer@example.com"]).send(gateway).await.status(), 200);
+    dev.stop().await;
+    let url = format!("sqlite://{}", data.path().join("rack-gateway.sqlite").display());
+    assert!(run(&["audit", "verify"], &[("RGW_DATABASE_URL", &url)]).await.status.success());
+    let copy = std::fs::read_to_string(data.path().join("audit.jsonl")).unwrap();
+    assert!(copy.lines().last().unwrap().contains("gateway:stop"), "{copy}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_goes_through() {
+    let data = tempfile::tempdir().unwrap();
+    let dev = Dev::start(data.path()).await;
+    let gateway = dev.address("gateway");
+    let credentials = dev.credentials();
+    for person in ["admin@example.com", "deployer@example.com"] {
+        let authorization = credentials[person].as_str();
+        let get = async |target: &str| {
+            let answer = Ask::get(target, authorization).send(gateway).await;
+            assert_eq!(answer.status(), 200, "{person} {target}: {}", text(&answer));
+            json(&answer)
+        };
+        get("/system?").await;
+        let source = Ask::new("POST", "/apps/myapp/objects/tmp/0123456789abcdef.tgz?", authorization);
+        let source = source.header("Content-Type", "application/octet-stream");
+        let answer = Ask { body: b"source code", ..source }.send(gateway).await;
+        assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
+        let url = json(&answer)["Url"].as_str().unwrap_or_else(|| panic!("{}", text(&answer))).to_owned();
+        assert_eq!(url, "object://myapp/tmp/0123456789abcdef.tgz");
+        let form = format!("description=first&url={}", url.replace(':', "%3A").replace('/', "%2F"));
+        let build = Ask::new("POST", "/apps/myapp/builds?", authorization).form(&form).send(gateway).await;
+        assert_eq!(build.status(), 200, "{person}: {}", text(&build));
+        let build = format!("/apps/myapp/builds/{}", json(&build)["id"].as_str().unwrap());
+
+        get("/machines?").await;
+        let mut log = Socket::open(gateway, &format!("{build}/logs"), authorization, &[]).await;
+        let lines = log.frames().await;
+        let lines = lines.iter().map(|(_, line)| String::from_utf8_lossy(line)).collect::<String>();
+        assert!(lines.contains("received source 11 bytes") && lines.contains("Build complete"), "{lines}");
+        let complete: Value = until("a complete build", async || {
+            Some(get(&format!("{build}?")).await).filter(|build| build["status"] != "running")
+        })
+        .await;
+        assert_eq!(complete["status"], "complete", "{complete}");
+        let release = complete["release"].as_str().unwrap();
+        let promote = format!("/apps/myapp/releases/{release}/promote?");
+        let answer = Ask::new("POST", &promote, authorization).form("force=false").send(gateway).await;
+        assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
+        assert_eq!(get("/apps/myapp?").await["release"], release);
+        let running = get("/apps/myapp/processes?").await;
+        let running = running.as_array().unwrap();
+        assert!(!running.is_empty() && running.iter().all(|process| process["release"] == release), "{running:?}");
+    }
+    dev.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pasted_goes_on_working_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let first = Dev::start(data.path()).await;
+    let before = first.credentials();
+    first.stop().await;
+    let second = Dev::start(data.path()).await;
+    assert_eq!(second.credentials(), before, "the same lines are shown again");
+    for (person, authorization) in &before {
+        let answer = Ask::get("/apps?", authorization).send(second.address("gateway")).await;
+        assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
+    }
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&data.path().join("tokens.json").metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "tokens are nobody else's");
+    second.stop().await;
+}
