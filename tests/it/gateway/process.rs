@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rack_gateway::store::Record;
 
-use super::client::{Ask, Socket, error, text};
+use super::client::{Ask, Socket, end, error, exit, text};
 use super::{ScriptedRack, is_open};
 use crate::harness::binary::{Serving, create_token, run};
 use crate::harness::{Db, RACK_PASSWORD, basic, parse_record, until};
@@ -63,10 +63,16 @@ async fn an_open_shell_does_not_keep_it_from_stopping() {
     let mut socket = Socket::open(serving.addr, shell, &authorization, &options).await;
     socket.send(super::client::TEXT, b"a").await;
     socket.frame().await.unwrap();
-    assert_eq!(serving.terminate().await.code(), Some(0));
+    serving.process.signal("TERM").await;
+    assert_eq!(socket.frames().await, [exit(137), end()]);
+    let id = std::mem::take(&mut socket.id);
+    drop(socket);
+    let (status, _, said) = serving.process.ended().await;
+    assert_eq!(status.code(), Some(0), "{said}");
     let records: Vec<_> = records(&db).await.iter().map(parse_record).collect();
     assert_eq!(records.last().unwrap()["action"], "gateway:stop");
-    assert!(records.iter().any(|record| record["kind"] == "outcome" && record["req"] == socket.id.as_str()));
+    let outcome = records.iter().find(|record| record["kind"] == "outcome" && record["req"] == id.as_str()).unwrap();
+    assert_eq!(outcome["message"], "ended by the gateway: the gateway stops", "{outcome}");
     assert_verified(&db).await;
 }
 
