@@ -201,7 +201,8 @@ const HEAD: &str = "SELECT h.seq, h.chain, e.epoch FROM audit_head h, identity_e
 /// One message instead of two. A default isolation level above this one would make the lock fail
 /// instead of wait.
 const LOCK_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-     SELECT h.seq, h.chain, e.epoch FROM audit_head h, identity_epoch e WHERE h.id = 1 AND e.id = 1 FOR UPDATE OF h";
+     SELECT h.seq, h.chain, e.epoch FROM audit_head h, identity_epoch e \
+     WHERE h.id = 1 AND e.id = 1 FOR UPDATE OF h";
 const CHAIN_AT: &str = "SELECT chain FROM audit_records WHERE seq = $1";
 const MOVE_SQLITE: &str = "UPDATE audit_head SET seq = $1, chain = $2 WHERE id = 1";
 /// Arrays, so that every batch size is the same prepared statement.

@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub fn intent() -> Intent {
-    Intent { seq: 1, request_id: any(), shared: any() }
+    Intent { receipt: any(), request_id: any(), shared: any() }
 }

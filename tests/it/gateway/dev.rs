@@ -27,7 +27,7 @@ impl Dev {
         let mut process = Started::new(command(&arguments, &[]));
         let last = "Ctrl-C stops everything.\n";
         let screen = process.out.until(|said| said.ends_with(last).then(|| said.to_owned())).await;
-        let Some(screen) = screen else { panic!("{}", process.err.to_end().await) };
+        let Some(screen) = screen else { panic!("{}", process.err.into_all().await) };
         Self { process, screen }
     }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rack_gateway::store::Record;
 
-use super::client::{Ask, Socket, error, text};
+use super::client::{Ask, Socket, end, error, exit, text};
 use super::{ScriptedRack, is_open};
 use crate::harness::binary::{Serving, create_token, run};
 use crate::harness::{Db, RACK_PASSWORD, basic, parse_record, until};
@@ -63,10 +63,16 @@ async fn an_open_shell_does_not_keep_it_from_stopping() {
     let mut socket = Socket::open(serving.addr, shell, &authorization, &options).await;
     socket.send(super::client::TEXT, b"a").await;
     socket.frame().await.unwrap();
-    assert_eq!(serving.terminate().await.code(), Some(0));
+    serving.process.signal("TERM").await;
+    assert_eq!(socket.frames().await, [exit(137), end()]);
+    let id = std::mem::take(&mut socket.id);
+    drop(socket);
+    let (status, _, said) = serving.process.ended().await;
+    assert_eq!(status.code(), Some(0), "{said}");
     let records: Vec<_> = records(&db).await.iter().map(parse_record).collect();
     assert_eq!(records.last().unwrap()["action"], "gateway:stop");
-    assert!(records.iter().any(|record| record["kind"] == "outcome" && record["req"] == socket.id.as_str()));
+    let outcome = records.iter().find(|record| record["kind"] == "outcome" && record["req"] == id.as_str()).unwrap();
+    assert_eq!(outcome["message"], "ended by the gateway: the gateway stops", "{outcome}");
     assert_verified(&db).await;
 }
 
@@ -139,13 +145,24 @@ impl Secrets {
         }
     }
 
-    fn assert_absent(&self, from: &str, text: &str) {
-        for (name, secret) in &self.0 {
-            let place = text.find(secret.as_str());
-            let around = place.map(|at| text.get(at.saturating_sub(200)..at).unwrap_or_default());
-            assert_eq!(around, None, "{name} is in {from}, after this");
-        }
+    /// The first one that is in a text: its name, and what stands before it.
+    fn find<'a>(&self, text: &'a str) -> Option<(&'static str, &'a str)> {
+        self.0.iter().find_map(|(name, secret)| {
+            let at = text.find(secret.as_str())?;
+            Some((*name, text.get(at.saturating_sub(200)..at).unwrap_or_default()))
+        })
     }
+}
+
+#[test]
+fn secrets_would_be_found() {
+    let mut secrets = Secrets(Vec::new());
+    secrets.add("it", "made-up");
+    let in_basic = basic("made-up");
+    for text in ["a made-up b", in_basic.as_str(), &STANDARD.encode("made-up")] {
+        assert_eq!(secrets.find(text).map(|(name, _)| name), Some("it"), "{text}");
+    }
+    assert_eq!(secrets.find("made up"), None);
 }
 
 const DATABASE_PASSWORD: &str = "made-up-database-password";
@@ -220,14 +237,14 @@ async fn secrets_are_nowhere() {
         secrets.add("the rack's password", RACK_PASSWORD);
         SUBMITTED.iter().for_each(|(name, secret)| secrets.add(name, secret));
 
-        let serving = Serving::start(&url, rack.addr, &[("RGW_LOG", "debug")]).await.unwrap();
+        let serving = Serving::start(&url, rack.addr, &[("RGW_LOG", "trace")]).await.unwrap();
         secret_requests(&serving, &rack, &token, unknown.expose()).await;
         let metrics = text(&Ask::get("/metrics", "").send(serving.metrics).await);
         let ready = text(&Ask::get("/api/v1/ready", "").send(serving.addr).await);
         serving.process.signal("TERM").await;
         let (status, out, err) = serving.process.ended().await;
         assert!(status.success());
-        assert!(err.contains("DEBUG"), "the log is not as talkative as it should be here");
+        assert!(err.contains("TRACE"), "the log is not as talkative as it should be here");
         let stored: Vec<String> =
             records(&db).await.iter().map(|record| String::from_utf8(record.canon.clone()).unwrap()).collect();
         let told = [
@@ -238,7 +255,7 @@ async fn secrets_are_nowhere() {
             ("the readiness", ready),
         ];
         for (from, text) in &told {
-            secrets.assert_absent(from, text);
+            assert_eq!(secrets.find(text), None, "in {from}");
         }
     }
 }

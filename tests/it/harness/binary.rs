@@ -70,7 +70,7 @@ impl Said {
     }
 
     /// All of it, once the process has ended.
-    pub async fn to_end(mut self) -> String {
+    pub async fn into_all(mut self) -> String {
         self.until(|_| None::<()>).await;
         self.0.borrow().clone()
     }
@@ -101,7 +101,7 @@ impl Started {
     /// Waits for the end; gives its exit status and all that it said.
     pub async fn ended(mut self) -> (ExitStatus, String, String) {
         let status = timeout(HANG, self.child.wait()).await.expect("it does not stop").unwrap();
-        (status, self.out.to_end().await, self.err.to_end().await)
+        (status, self.out.into_all().await, self.err.into_all().await)
     }
 }
 
@@ -129,7 +129,7 @@ impl Serving {
         let mut process = Started::new(command(&["serve"], &env));
         match process.err.until(|said| said.lines().find_map(serving_at)).await {
             Some([addr, metrics]) => Ok(Self { process, addr, metrics }),
-            None => Err(process.err.to_end().await),
+            None => Err(process.err.into_all().await),
         }
     }
 
