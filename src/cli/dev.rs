@@ -8,7 +8,7 @@ use clap::Args;
 use secrecy::SecretString;
 
 use super::runtime::block_on;
-use super::serve::{until_told, workers};
+use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
 use crate::config::{Env, Process, RackSettings, Trust};
@@ -46,6 +46,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     let metrics = telemetry::init_metrics()?;
     std::fs::create_dir_all(&arguments.data)?;
     block_on(async {
+        let signals = Signals::new()?;
         let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
         let store =
             Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
@@ -75,7 +76,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
         let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
         let addresses = [running.addr, rack.addr];
         greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
-        let done = until_told(running).await;
+        let done = until_told(running, signals).await;
         rack.stop().await;
         done
     })

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::runtime::block_on;
 use super::{Done, Failure};
@@ -19,6 +19,7 @@ pub(super) fn serve() -> Done {
     let config = Config::from_env(&Process).map_err(|errors| Failure::new(errors.to_string()))?;
     let metrics = telemetry::init_metrics()?;
     block_on(async move {
+        let signals = Signals::new()?;
         let store = Store::connect(config.database_url.expose_secret(), Options::default()).await?;
         // The embedded database belongs to this process alone; nobody else would migrate it.
         if store.backend() == Backend::Sqlite {
@@ -36,7 +37,7 @@ pub(super) fn serve() -> Done {
             domain: config.domain,
             sink: Some(Box::new(std::io::stdout())),
         };
-        until_told(launch.start().await?).await
+        until_told(launch.start().await?, signals).await
     })
 }
 
@@ -46,20 +47,30 @@ pub(super) fn workers() -> usize {
 }
 
 /// Serves until SIGTERM or SIGINT, then drains.
-pub(super) async fn until_told(running: Running) -> Done {
+pub(super) async fn until_told(running: Running, signals: Signals) -> Done {
     let metrics = running.metrics_addr.map(|addr| addr.to_string());
     tracing::info!(address = %running.addr, metrics, "serving");
-    told().await?;
+    signals.told().await;
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn told() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, received from the moment this is made: a signal that comes before anybody
+/// waits for it is not lost, and does not kill.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn told(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

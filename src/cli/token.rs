@@ -1,5 +1,6 @@
 //! `token`: give tokens out and take them back, from the machine that holds the database.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{Done, Failure, Output};
 use crate::audit::{Actor, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{Env, Process};
-use crate::http::origin;
+use crate::http::{PolicySource, origin};
 use crate::identity::{Issuer, Token};
 use crate::store::{Store, TokenRow};
 
@@ -82,7 +83,13 @@ const FLUSH: Duration = Duration::from_secs(10);
 
 async fn open() -> Result<(Store, Writer), Failure> {
     let store = open_store().await?;
-    let origin = origin(&Process.get("RACK").unwrap_or_else(|| "unnamed".to_owned()));
+    // The first record names the log, for good.
+    let rack = match (Process.get("RACK"), store.head().await?) {
+        (Some(rack), _) => rack,
+        (None, Some(_)) => "unnamed".to_owned(),
+        (None, None) => return Err(Failure::new("set RACK: this is the first record, and it names the log")),
+    };
+    let origin = origin(&rack);
     let options = WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin);
     let audit = Writer::guest(store.clone(), Clock::system(), options).await?;
     Ok((store, audit))
@@ -97,8 +104,17 @@ fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
     let now = Clock::system().now();
     let expires_at = arguments.days.map(|days| now + time::Duration::days(days.into()));
     let roles = (!arguments.roles.is_empty()).then_some(arguments.roles.as_slice());
+    if arguments.principal.api && (roles.is_none() || expires_at.is_none()) {
+        return Err(Failure::new("an API token needs --role and --days"));
+    }
+    check_roles(&arguments.roles)?;
     let token: Token = block_on(async {
         let (store, audit) = open().await?;
+        if let (Some(email), Some(_)) = (&arguments.principal.user, roles)
+            && store.user_find_by_email(email).await?.is_some()
+        {
+            return Err(Failure::new(format!("{email} is known and keeps the roles it has: leave --role out")));
+        }
         let issuer = issuer(&store, &audit);
         let made = match (&arguments.principal.user, expires_at, roles) {
             (Some(email), expires_at, roles) => issuer.cli_token(email, &arguments.name, roles, expires_at).await,
@@ -111,6 +127,23 @@ fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
     writeln!(output.err, "this token is shown once:")?;
     writeln!(output.out, "{}", token.expose())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A role that no policy knows would give nothing, silently.
+fn check_roles(roles: &[String]) -> Result<(), Failure> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let source = PolicySource {
+        dir: Process.get("RGW_POLICY_DIR").map(PathBuf::from),
+        rack: Process.get("RACK").unwrap_or_else(|| "unnamed".to_owned()),
+    };
+    let bundle = source.load().map_err(Failure::new)?;
+    let known = bundle.roles();
+    match roles.iter().find(|role| !known.contains(role)) {
+        Some(role) => Err(Failure::new(format!("there is no role {role}: use one of {}", known.join(", ")))),
+        None => Ok(()),
+    }
 }
 
 fn list(json: bool, output: &mut Output<'_>) -> Done {

@@ -10,10 +10,10 @@ use futures_util::StreamExt;
 use crate::pdp::{Approval, Context, Mfa};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
-use super::Classified;
 use super::facts;
 use super::permit::{Prepared, PreparedBody};
 use super::refusal::Refusal;
+use super::{Accepted, Classified};
 
 /// A request with everything that the decision reads.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Classified {
         let headers: Vec<(&str, &[u8])> =
             accepted.request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let outgoing = self.matched.request(&headers).map_err(Refusal::BadContract)?;
-        let body = body(&accepted.request, payload, &outgoing, accepted.kind).await?;
+        let body = self.body(payload, &outgoing).await?;
         Ok(Prepared {
             outgoing,
             body,
@@ -55,25 +55,24 @@ impl Classified {
     }
 }
 
-async fn body(
-    request: &HttpRequest,
-    payload: &mut Payload,
-    outgoing: &Outgoing,
-    kind: Kind,
-) -> Result<PreparedBody, Refusal> {
-    match outgoing.body {
-        Body::None if kind == Kind::Socket => Ok(PreparedBody::Empty),
-        Body::None => {
-            let raw = read(request, payload, 0).await?;
-            outgoing.form(&raw).map(|_| PreparedBody::Empty).map_err(Refusal::BadContract)
+impl Classified {
+    async fn body(&self, payload: &mut Payload, outgoing: &Outgoing) -> Result<PreparedBody, Refusal> {
+        let Accepted { request, kind, .. } = &self.identified.accepted;
+        match outgoing.body {
+            Body::None if *kind == Kind::Socket => Ok(PreparedBody::Empty),
+            Body::None => {
+                let raw = read(request, payload, 0).await?;
+                outgoing.form(&raw).map(|_| PreparedBody::Empty).map_err(Refusal::BadContract)
+            }
+            Body::Form { max, .. } => {
+                let raw = read(request, payload, max).await?;
+                let form = outgoing.form(&raw).map_err(Refusal::BadContract)?;
+                self.matched.check_object(&form).map_err(Refusal::BadContract)?;
+                Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
+            }
+            Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
+            Body::Stream => Ok(PreparedBody::Stream),
         }
-        Body::Form { max, .. } => {
-            let raw = read(request, payload, max).await?;
-            let form = outgoing.form(&raw).map_err(Refusal::BadContract)?;
-            Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
-        }
-        Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
-        Body::Stream => Ok(PreparedBody::Stream),
     }
 }
 

@@ -128,6 +128,14 @@ pub enum ContractError {
     /// A compressed body: the rack would read the compressed bytes.
     #[error("compressed bodies are not accepted: send the body without content-encoding")]
     ContentEncoding,
+    /// An `object://` URL of another app, or outside the part that the row takes objects from.
+    #[error("the form key {key:?} may only name an object of this app: object://{expected}")]
+    ForeignObject {
+        /// The form key.
+        key: &'static str,
+        /// How the object must begin.
+        expected: String,
+    },
 }
 
 impl ContractError {
@@ -135,6 +143,7 @@ impl ContractError {
     #[must_use]
     pub const fn slug(&self) -> &'static str {
         match self {
+            Self::ForeignObject { .. } => "form-foreign-object",
             Self::UnknownKey { place, .. } => place.pick("query-unknown-key", "form-unknown-key"),
             Self::DuplicateKey { place, .. } => place.pick("query-duplicate-key", "form-duplicate-key"),
             Self::EmptyKey { place } => place.pick("query-empty-key", "form-empty-key"),
@@ -173,6 +182,7 @@ impl ContractError {
             | Self::HeaderValue { .. }
             | Self::Expect
             | Self::BodyNotAllowed
+            | Self::ForeignObject { .. }
             | Self::TwoLengths => 400,
         }
     }
@@ -287,6 +297,30 @@ impl Form {
     #[must_use]
     pub fn encode(&self) -> String {
         pairs::encode(&self.pairs)
+    }
+}
+
+impl Matched {
+    /// Whether the object that the form names, if any, belongs to the app of the path.
+    ///
+    /// # Errors
+    /// [`ContractError::ForeignObject`] when it does not, or when its key could mean another one.
+    pub fn check_object(&self, form: &Form) -> Result<(), ContractError> {
+        let Some((key, prefix)) = self.row().contract.object else { return Ok(()) };
+        let Some((scheme, rest)) = form.get(key).and_then(|url| url.trim().split_once(':')) else { return Ok(()) };
+        // Go's `url.Parse` reads the scheme in any case.
+        if !scheme.eq_ignore_ascii_case("object") {
+            return Ok(());
+        }
+        let expected = format!("{}/{prefix}", self.app().unwrap_or_default());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+        let object = rest.strip_prefix("//").and_then(|rest| rest.strip_prefix(&expected));
+        let good = object.is_some_and(|object| {
+            !object.is_empty()
+                && object.chars().all(plain)
+                && object.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        });
+        if good { Ok(()) } else { Err(ContractError::ForeignObject { key, expected }) }
     }
 }
 

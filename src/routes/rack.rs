@@ -141,28 +141,24 @@ pub static RACK: &[Row] = &[
     delete("/apps/{app}/objects/{key...}", "object:delete", R::Object, DESTRUCTIVE),
     get("/apps/{app}/objects", "object:list", R::App, BUILD_READ).query(&["prefix"]),
     // Builds.
-    post("/apps/{app}/builds", "build:create", R::App, DEPLOY).form(&[
-        "url",
-        "description",
-        "git-sha",
-        "manifest",
-        "no-cache",
-        "development",
-        "external",
-        "build-args",
-        "wildcard-domain",
-    ]),
+    post("/apps/{app}/builds", "build:create", R::App, DEPLOY)
+        .form(&[
+            "url",
+            "description",
+            "git-sha",
+            "manifest",
+            "no-cache",
+            "development",
+            "external",
+            "build-args",
+            "wildcard-domain",
+        ])
+        .object("url", "tmp/"),
     get("/apps/{app}/builds", "build:list", R::App, BUILD_READ).query(&["limit"]),
     get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ),
-    put("/apps/{app}/builds/{build}", "build:update", R::Build, RACK_ADMIN).form(&[
-        "ended",
-        "entrypoint",
-        "logs",
-        "manifest",
-        "release",
-        "started",
-        "status",
-    ]),
+    put("/apps/{app}/builds/{build}", "build:update", R::Build, RACK_ADMIN)
+        .form(&["ended", "entrypoint", "logs", "manifest", "release", "started", "status"])
+        .object("logs", ""),
     get("/apps/{app}/builds/{build}.tgz", "build:export", R::Build, SOURCE_READ),
     post("/apps/{app}/builds/import", "build:import", R::App, DEPLOY).stream(),
     post("/apps/{app}/builds/{build}/image", "build-image:import", R::Build, DEPLOY).form(&[

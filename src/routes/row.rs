@@ -195,6 +195,9 @@ pub struct Contract {
     pub body: Body,
     /// Facts for the Cedar context.
     pub facts: Facts,
+    /// Form key that may name a stored object, and how the object's key must begin. The rack
+    /// fetches `object://APP/KEY` from the app that the URL names, whatever app the path names.
+    pub object: Option<(&'static str, &'static str)>,
 }
 
 /// Who answers a row.
@@ -238,7 +241,7 @@ impl Row {
         resource: Resource,
         groups: &'static [&'static str],
     ) -> Self {
-        let contract = Contract { query: &[], headers: &[], body: Body::None, facts: Facts::None };
+        let contract = Contract { query: &[], headers: &[], body: Body::None, facts: Facts::None, object: None };
         Self { kind, path, action, resource, groups, contract, serves: Serves::Rack }
     }
 
@@ -269,6 +272,11 @@ impl Row {
 
     pub(super) const fn facts(mut self, facts: Facts) -> Self {
         self.contract.facts = facts;
+        self
+    }
+
+    pub(super) const fn object(mut self, key: &'static str, prefix: &'static str) -> Self {
+        self.contract.object = Some((key, prefix));
         self
     }
 

@@ -259,7 +259,10 @@ async fn tokens_are_given_and_taken_beside_a_gateway_that_serves() {
 async fn a_token_is_not_made_carelessly() {
     let db = Db::sqlite().await;
     let url = db.url().await;
-    let env = [("RGW_DATABASE_URL", url.as_str())];
+    let nameless = [("RGW_DATABASE_URL", url.as_str())];
+    let first = ["token", "create", "--user", "a@example.com", "--name", "x", "--role", "viewer"];
+    fails(1, &["set RACK"], &first, &nameless).await;
+    let env = [("RGW_DATABASE_URL", url.as_str()), ("RACK", "acme/dev")];
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--api", "--name", "ci", "--role", "cicd"], 1, "needs --role and --days"),
         (&["--api", "--name", "ci", "--days", "7"], 1, "needs --role and --days"),
@@ -268,11 +271,14 @@ async fn a_token_is_not_made_carelessly() {
         (&["--name", "x"], 2, "--user"),
         (&["--api", "--role", "cicd", "--days", "1"], 2, "--name"),
         (&["--user", "a@example.com", "--name", "x"], 3, "there is no user a@example.com"),
+        (&["--user", "a@example.com", "--name", "x", "--role", "nonsense"], 1, "there is no role nonsense"),
     ];
     for (arguments, code, expected) in cases {
         fails(*code, &[expected], &[&["token", "create"], *arguments].concat(), &env).await;
     }
     assert_eq!(ok(&["token", "list", "--json"], &env).await, "");
+    ok(&first, &env).await;
+    fails(1, &["a@example.com is known"], &first, &env).await;
     let (code, _, said) = say(&["token", "revoke", "nosuch"], &env).await;
     assert_ne!(code, 0, "{said}");
 }

@@ -34,7 +34,7 @@ pub async fn run(arguments: &[&str], env: &[(&str, &str)]) -> Output {
 pub async fn create_token(database: &str, arguments: &[&str]) -> String {
     let mut all = vec!["token", "create"];
     all.extend(arguments);
-    let output = run(&all, &[("RGW_DATABASE_URL", database)]).await;
+    let output = run(&all, &[("RGW_DATABASE_URL", database), ("RACK", "acme/dev")]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
