@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::{Done, Failure, Output};
 use crate::http::PolicySource;
-use crate::pdp::{Bundle, Sources, check, matrix, run_suite};
+use crate::pdp::{Bundle, Sources, check, explain, matrix, run_suite};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -17,6 +17,13 @@ pub(super) enum PolicyCommand {
     Test(TestArguments),
     /// Print who may do what: role × action × assurance.
     Matrix(PolicyArguments),
+    /// Say how one question is decided, and why. It is written like a case of `policies/tests/`.
+    Explain {
+        #[command(flatten)]
+        arguments: TestArguments,
+        /// JSON file of the question.
+        question: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +46,13 @@ pub(super) struct TestArguments {
     rack: String,
 }
 
+impl TestArguments {
+    fn sources(&self) -> Result<Sources, Failure> {
+        let source = PolicySource { dir: Some(self.policies.clone()), rack: self.rack.clone() };
+        source.sources().map_err(Failure::new)
+    }
+}
+
 impl PolicyArguments {
     fn sources(&self) -> Result<Sources, Failure> {
         let source = PolicySource { dir: self.policies.clone(), rack: self.rack.clone() };
@@ -54,15 +68,20 @@ pub(super) fn policy(command: &PolicyCommand, output: &mut Output<'_>) -> Done {
             Ok(ExitCode::SUCCESS)
         }
         PolicyCommand::Test(arguments) => {
-            let TestArguments { policies, rack } = arguments;
-            let source = PolicySource { dir: Some(policies.clone()), rack: rack.clone() };
-            let sources = source.sources().map_err(Failure::new)?;
+            let sources = arguments.sources()?;
             let report = run_suite(&load(&sources)?, &sources.tests);
             writeln!(output.out, "{report}")?;
             if report.is_success() { Ok(ExitCode::SUCCESS) } else { Err(Failure::new("the policy tests fail")) }
         }
         PolicyCommand::Matrix(arguments) => {
             output.out.write_all(matrix(&load(&arguments.sources()?)?).as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        PolicyCommand::Explain { arguments, question } => {
+            let sources = arguments.sources()?;
+            let text = std::fs::read_to_string(question)?;
+            let answer = explain(&load(&sources)?, &sources.tests, &text);
+            writeln!(output.out, "{}", answer.map_err(|problem| Failure::new(problem.to_string()))?)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -231,6 +231,10 @@ fn no_head() -> StoreError {
     StoreError::Corrupt("the audit log has no head: run `rack-gateway-api migrate`".to_owned())
 }
 
+fn no_statement() -> StoreError {
+    StoreError::Corrupt("there is no statement for a batch of this size".to_owned())
+}
+
 fn end_of(sealed: &[Sealed], head: &Head) -> Link {
     sealed.last().map_or_else(|| head.clone(), |last| Link { seq: last.seq, chain: last.chain })
 }
@@ -321,50 +325,46 @@ async fn append_sqlite(
     Ok(Appended { sealed, epoch: loaded(epoch)? })
 }
 
-/// Rows per statement, largest first: every batch is a sum of these, so that a handful of
-/// prepared statements serves all sizes (SQLite has no arrays).
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+/// Most rows of one statement. SQLite has no arrays, so each number of rows is a statement of its
+/// own; one for each number, because every statement is a trip to the thread of the connection.
+pub(super) const MOST_ROWS: usize = 64;
 
-/// The insert statements of SQLite.
+/// The insert statements of SQLite, for one row, two, and so on.
 #[derive(Debug)]
-pub(super) struct InsertSql([(usize, Arc<str>); CHUNKS.len()]);
+pub(super) struct InsertSql(Vec<Arc<str>>);
 
 impl InsertSql {
     fn new() -> Self {
-        Self(CHUNKS.map(|rows| {
-            let row = "(?,?,?,?,?,?,?,?,?,?,?,?,?)";
+        let row = "(?,?,?,?,?,?,?,?,?,?,?,?,?)";
+        let statement = |rows| {
             let values = vec![row; rows].join(",");
-            let sql = format!(
-                "INSERT INTO audit_records (seq, canon, leaf, chain, ts, kind, request_id, actor, action, resource, \
-                 decision, instance, intent) VALUES {values}"
-            );
-            (rows, sql.into())
-        }))
+            let columns = "seq, canon, leaf, chain, ts, kind, request_id, actor, action, resource, decision, instance";
+            format!("INSERT INTO audit_records ({columns}, intent) VALUES {values}").into()
+        };
+        Self((1..=MOST_ROWS).map(statement).collect())
     }
 
-    async fn insert(&self, connection: &mut SqliteConnection, mut rest: &[Sealed]) -> Result<(), StoreError> {
-        for (rows, sql) in &self.0 {
-            while let Some((chunk, after)) = rest.split_at_checked(*rows) {
-                rest = after;
-                let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-                for record in chunk {
-                    query = query
-                        .bind(stored(record.seq)?)
-                        .bind(record.canon.as_slice())
-                        .bind(record.leaf.as_slice())
-                        .bind(record.chain.as_slice())
-                        .bind(&record.keys.ts)
-                        .bind(&record.keys.kind)
-                        .bind(record.keys.request_id.as_deref())
-                        .bind(record.keys.actor.as_deref())
-                        .bind(record.keys.action.as_deref())
-                        .bind(record.keys.resource.as_deref())
-                        .bind(record.keys.decision.as_deref())
-                        .bind(&record.keys.instance)
-                        .bind(record.keys.intent.map(stored).transpose()?);
-                }
-                query.execute(&mut *connection).await?;
+    async fn insert(&self, connection: &mut SqliteConnection, records: &[Sealed]) -> Result<(), StoreError> {
+        for chunk in records.chunks(MOST_ROWS) {
+            let sql = self.0.get(chunk.len().saturating_sub(1)).ok_or_else(no_statement)?;
+            let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+            for record in chunk {
+                query = query
+                    .bind(stored(record.seq)?)
+                    .bind(record.canon.as_slice())
+                    .bind(record.leaf.as_slice())
+                    .bind(record.chain.as_slice())
+                    .bind(&record.keys.ts)
+                    .bind(&record.keys.kind)
+                    .bind(record.keys.request_id.as_deref())
+                    .bind(record.keys.actor.as_deref())
+                    .bind(record.keys.action.as_deref())
+                    .bind(record.keys.resource.as_deref())
+                    .bind(record.keys.decision.as_deref())
+                    .bind(&record.keys.instance)
+                    .bind(record.keys.intent.map(stored).transpose()?);
             }
+            query.execute(&mut *connection).await?;
         }
         Ok(())
     }

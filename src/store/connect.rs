@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::append::Appender;
+use super::append::{Appender, MOST_ROWS};
 use super::{Backend, Inner, Options, Store, StoreError};
 
 /// Readers of an embedded database: more would only compete for the same two cores.
@@ -91,7 +91,8 @@ async fn open_sqlite(url: &str, options: &Options, handle: Handle) -> Result<Inn
         .busy_timeout(options.timeout)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(64)
+        // All inserts of records, and what else is asked.
+        .statement_cache_capacity(MOST_ROWS + 32)
         .disable_statement_logging();
     let file = (!in_memory).then(|| base.get_filename().to_owned());
     if let Some(path) = &file {

@@ -1,54 +1,28 @@
 //! Every hostile request of `tests/fixtures/hostile-targets.json`, as an administrator would send it,
 //! over the wire: refused, recorded, nothing at the rack; or without what is hostile in it.
 
-use serde::Deserialize;
-
 use crate::harness::{Db, Gateway};
 use crate::replay::peer::{Message, Wire};
+use crate::routes::hostile::{Case, cases};
 use crate::rows::CountingRack;
 
-#[derive(Debug, Deserialize)]
-struct Case {
-    name: String,
-    method: String,
-    target: String,
-    upgrade: Option<String>,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    content_type: Option<String>,
-    body: Option<String>,
-    expect: String,
-    expect_status: u16,
-    #[serde(default)]
-    absent: Vec<String>,
-    #[serde(default = "yes")]
-    wire: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-impl Case {
-    fn bytes(&self, authorization: &str) -> Vec<u8> {
-        let mut out =
-            format!("{} {} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n", self.method, self.target);
-        if let Some(value) = &self.upgrade {
-            out += &format!("Connection: Upgrade\r\nUpgrade: {value}\r\nSec-WebSocket-Version: 13\r\n");
-            out += "Sec-WebSocket-Key: j1p6Oko7l6ZS+XPD7QBSSg==\r\n";
-        }
-        if let Some(value) = &self.content_type {
-            out += &format!("Content-Type: {value}\r\n");
-        }
-        for (name, value) in &self.headers {
-            out += &format!("{name}: {value}\r\n");
-        }
-        let body = self.body.as_deref().unwrap_or_default();
-        if !body.is_empty() {
-            out += &format!("Content-Length: {}\r\n", body.len());
-        }
-        format!("{out}\r\n{body}").into_bytes()
+fn bytes(case: &Case, authorization: &str) -> Vec<u8> {
+    let mut out = format!("{} {} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n", case.method, case.target);
+    if let Some(value) = &case.upgrade {
+        out += &format!("Connection: Upgrade\r\nUpgrade: {value}\r\nSec-WebSocket-Version: 13\r\n");
+        out += "Sec-WebSocket-Key: j1p6Oko7l6ZS+XPD7QBSSg==\r\n";
     }
+    if let Some(value) = &case.content_type {
+        out += &format!("Content-Type: {value}\r\n");
+    }
+    for (name, value) in &case.headers {
+        out += &format!("{name}: {value}\r\n");
+    }
+    let body = case.body.as_deref().unwrap_or_default();
+    if !body.is_empty() {
+        out += &format!("Content-Length: {}\r\n", body.len());
+    }
+    format!("{out}\r\n{body}").into_bytes()
 }
 
 /// What the HTTP parser refuses before there is a request: no principal, no route, nothing to record.
@@ -56,8 +30,7 @@ const NO_REQUEST: &[&str] = &["two lengths", "length twice", "chunked twice"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_over_the_wire() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../fixtures/hostile-targets.json")).unwrap();
-    let cases: Vec<Case> = cases.into_iter().filter(|case| case.wire).collect();
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.wire != Some(false)).collect();
     assert!(cases.len() >= 200, "the corpus shrank: {}", cases.len());
     for db in Db::each().await {
         let rack = CountingRack::start().await;
@@ -66,7 +39,7 @@ async fn hostile_requests_over_the_wire() {
         for case in &cases {
             rack.take();
             let mut wire = Wire::connect(gateway.addr()).await;
-            wire.send(&case.bytes(&authorization)).await;
+            wire.send(&bytes(case, &authorization)).await;
             let bodyless = case.method == "HEAD";
             let mut answer = wire.message(bodyless).await.unwrap_or_else(|| panic!("{}: no answer", case.name));
             if answer.status() == 100 {

@@ -352,3 +352,24 @@ async fn a_database_is_migrated_once_and_shown() {
     ok(&["token", "list"], &env).await;
     create_token(&url, &["--user", "a@example.com", "--role", "viewer", "--name", "x"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_question_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let question = dir.path().join("question.json");
+    let explain = |text: &'static str| {
+        std::fs::write(&question, text).unwrap();
+        command(&["policy", "explain", question.to_str().unwrap()], &[]).current_dir(repository()).output()
+    };
+    for (text, code, expected) in [
+        (r#"{ "name": "q", "principal": "ada", "action": "app:list" }"#, 0, "roles.viewer-looks"),
+        (r#"{ "name": "q", "principal": "dee", "action": "app:delete", "resource": "scratch" }"#, 0, "deny"),
+        (r#"{ "name": "q", "principal": "nobody-of-the-cast", "action": "app:list" }"#, 1, "nobody-of-the-cast"),
+        ("{", 1, "question"),
+    ] {
+        let output = explain(text).await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}: {said}");
+        assert!(said.contains(expected), "{text}: `{expected}` is not in: {said}");
+    }
+}

@@ -11,27 +11,27 @@ const CASES: &str = include_str!("../../fixtures/hostile-targets.json");
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    method: String,
-    target: String,
-    upgrade: Option<String>,
+pub struct Case {
+    pub name: String,
+    pub method: String,
+    pub target: String,
+    pub upgrade: Option<String>,
     #[serde(default)]
-    headers: Vec<(String, String)>,
-    content_type: Option<String>,
-    body: Option<String>,
-    expect: String,
-    expect_status: u16,
+    pub headers: Vec<(String, String)>,
+    pub content_type: Option<String>,
+    pub body: Option<String>,
+    pub expect: String,
+    pub expect_status: u16,
     /// Text that must not be in what is forwarded.
     #[serde(default)]
-    absent: Vec<String>,
-    action: Option<String>,
-    wire: Option<bool>,
+    pub absent: Vec<String>,
+    pub action: Option<String>,
+    pub wire: Option<bool>,
 }
 
 type Refusal = (&'static str, u16);
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     serde_json::from_str(CASES).expect("cases")
 }
 

@@ -1,7 +1,7 @@
 //! The route table against the rack's own list, the CLI's traffic, and hostile requests.
 
 mod cli;
-mod hostile;
+pub mod hostile;
 mod oracle;
 mod properties;
 mod total;
