@@ -22,6 +22,8 @@ test: ## Install what the tests need, then check and test everything.
 	@.ci/step 'install' .ci/install
 	@.ci/step 'formatting' cargo fmt --all --check
 	@.ci/step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+	@.ci/step 'lints of what is shipped' cargo clippy --package rack-gateway --bin rack-gateway-api \
+	  --no-default-features --locked -- -D warnings
 	@.ci/step 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 	@.ci/step 'build' cargo build $(TESTED)
 	@.ci/step 'policies: valid' $(GATEWAY) policy check
