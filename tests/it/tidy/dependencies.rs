@@ -40,7 +40,7 @@ impl Rules {
         }
         let exception = self.exceptions.iter().find(|(of, _)| of == name).map(|(_, licence)| licence);
         let is_allowed = |id: &str| self.allowed.iter().chain(exception).any(|allowed| allowed == id);
-        (!Expression::new(licence).is_met(&is_allowed)).then(|| format!("{package}: {licence} is not in deny.toml"))
+        (!Expression::new(licence).met(&is_allowed)).then(|| format!("{package}: {licence} is not in deny.toml"))
     }
 }
 
@@ -54,7 +54,7 @@ impl Expression {
         Self(spaced.split_whitespace().map(|word| word.replace("+WITH+", " WITH ")).rev().collect())
     }
 
-    fn is_met(mut self, allowed: &dyn Fn(&str) -> bool) -> bool {
+    fn met(mut self, allowed: &dyn Fn(&str) -> bool) -> bool {
         let met = self.any(allowed);
         met && self.0.is_empty()
     }
