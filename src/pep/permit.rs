@@ -68,7 +68,7 @@ pub enum PreparedBody {
 }
 
 impl Permit {
-    /// The one constructor. The decision is taken by value: it permits once.
+    /// The one constructor: none without an Allow, and none without a durable intent.
     pub(super) fn new(decision: &Decision, row: &'static Row, prepared: Prepared, intent: Intent) -> Option<Self> {
         (decision.verdict() == Verdict::Allow).then_some(Self { row, prepared, intent })
     }
