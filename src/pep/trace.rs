@@ -7,7 +7,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::identity::Identity;
-use crate::routes::{Kind, Row};
+use crate::routes::Row;
 
 /// What is known of a request so far. Grows from stage to stage.
 #[derive(Clone, Debug)]
@@ -39,11 +39,5 @@ impl Trace {
     #[must_use]
     pub fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The route, for records and metrics: `SOCKET /apps/{app}/logs`.
-    #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
-        self.row.map(|row| row.kind)
     }
 }
