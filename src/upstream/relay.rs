@@ -144,12 +144,20 @@ impl Relay {
 
     async fn next(&mut self, leaving: Option<Instant>) -> Event {
         let until = leaving.or_else(|| self.moved.checked_add(self.idle)).unwrap_or_else(|| deadline(self.idle));
+        let killed = self.kill.killed();
+        let moved = async {
+            tokio::select! {
+                down = self.down.step() => Event::Down(down),
+                up = self.up.step(), if self.up.state != UpState::Closed => Event::Up(up),
+                () = self.client.closed() => Event::ClientLeft,
+                () = sleep_until(until) => Event::Time,
+            }
+        };
+        // The kill is looked at first: what arrives after it goes no further.
         tokio::select! {
-            down = self.down.step() => Event::Down(down),
-            up = self.up.step(), if self.up.state != UpState::Closed => Event::Up(up),
-            kill = self.kill.killed() => Event::Killed(kill),
-            () = self.client.closed() => Event::ClientLeft,
-            () = sleep_until(until) => Event::Time,
+            biased;
+            kill = killed => Event::Killed(kill),
+            event = moved => event,
         }
     }
 
