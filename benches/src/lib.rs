@@ -27,7 +27,7 @@ pub fn bundle(count: usize) -> Result<Bundle, BundleErrors> {
         let rule = match n % 3 {
             0 => format!("forbid ({}) when {{ context.mfa.age_s < -{n} }};", scope("principal")),
             1 => format!("permit ({}) when {{ context.approval.count > {n} }};", scope("principal in Role::\"admin\"")),
-            _ => format!("forbid ({}) when {{ principal.suspended }};", scope("principal in Role::\"cicd\"")),
+            _ => format!("forbid ({}) when {{ principal.locked }};", scope("principal in Role::\"cicd\"")),
         };
         // Writing to a String cannot fail.
         writeln!(text, "@id(\"bench.n{n}\")\n@why(\"policy number {n}\")\n{rule}\n").unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn principal(n: u64) -> Principal {
         roles: vec!["deployer".to_owned()],
         groups: Vec::new(),
         email: format!("user-{n}@example.com"),
-        suspended: false,
+        locked: false,
         version: 1,
         workload: None,
     }

@@ -13,7 +13,7 @@ pub(crate) async fn up(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(text(manager, "email").not_null().unique_key())
         .col(text(manager, "name").not_null())
         .col(text(manager, "roles").not_null())
-        .col(ColumnDef::new("suspended").boolean().not_null())
+        .col(ColumnDef::new("locked").boolean().not_null())
         .col(ColumnDef::new("version").big_integer().not_null())
         .col(ColumnDef::new("created_at").timestamp_with_time_zone().not_null())
         .to_owned();

@@ -70,8 +70,8 @@ pub struct Identity {
     pub email: String,
     /// Roles given to it, before inheritance.
     pub roles: Vec<String>,
-    /// Whether an administrator has suspended it.
-    pub suspended: bool,
+    /// Whether an administrator has locked it.
+    pub locked: bool,
     /// Changes whenever anything above does.
     pub version: u64,
     /// The credential.
@@ -157,7 +157,7 @@ fn from_row(row: TokenRow) -> Result<Identity, IdentifyError> {
             label: user.email.clone(),
             email: user.email,
             roles: user.roles,
-            suspended: user.suspended,
+            locked: user.locked,
             version: user.version,
             credential: CredentialRef { kind: CredentialKind::CliToken, id: row.id },
             expires_at: row.expires_at,
@@ -167,7 +167,7 @@ fn from_row(row: TokenRow) -> Result<Identity, IdentifyError> {
             label: format!("token:{}", row.name),
             email: String::new(),
             roles: row.roles,
-            suspended: false,
+            locked: false,
             version: 0,
             credential: CredentialRef { kind: CredentialKind::ApiToken, id: row.id.clone() },
             expires_at: row.expires_at,

@@ -32,7 +32,7 @@ fn nobody() -> Principal {
         roles: Vec::new(),
         groups: Vec::new(),
         email: String::new(),
-        suspended: false,
+        locked: false,
         version: 0,
         workload: None,
     }

@@ -43,7 +43,7 @@ pub(super) struct Person {
     #[serde(default)]
     email: String,
     #[serde(default)]
-    suspended: bool,
+    locked: bool,
     workload: Option<Claims>,
 }
 
@@ -234,7 +234,7 @@ impl Person {
             roles: self.roles.clone(),
             groups: self.groups.clone(),
             email: self.email.clone(),
-            suspended: self.suspended,
+            locked: self.locked,
             version: 0,
             workload: self.workload.as_ref().map(Claims::facts),
         })

@@ -127,13 +127,13 @@ impl Facts {
         let roles = roles.flat_map(|role| self.roles.closure(role)).map(|role| above(&self.types.role, role));
         let groups = principal.groups.iter().map(|group| above(&self.types.group, group));
         let parents: HashSet<EntityUid> = roles.chain(groups).collect();
-        let suspended = ("suspended".to_owned(), RestrictedExpression::new_bool(principal.suspended));
+        let locked = ("locked".to_owned(), RestrictedExpression::new_bool(principal.locked));
         let attributes = match principal.kind {
-            PrincipalKind::User => HashMap::from([suspended, text("email", &principal.email)]),
-            PrincipalKind::ApiToken => HashMap::from([suspended]),
+            PrincipalKind::User => HashMap::from([locked, text("email", &principal.email)]),
+            PrincipalKind::ApiToken => HashMap::from([locked]),
             PrincipalKind::Workload => {
                 let facts = principal.workload.as_ref().ok_or("a workload without verified claims")?;
-                workload(facts).into_iter().chain([suspended]).collect()
+                workload(facts).into_iter().chain([locked]).collect()
             }
         };
         Entity::new(uid, attributes, parents).map_err(|error| error.to_string())

@@ -62,7 +62,7 @@ fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
         roles: vec![role.to_owned()],
         groups: Vec::new(),
         email: String::new(),
-        suspended: false,
+        locked: false,
         version: 0,
         workload: None,
     };

@@ -66,8 +66,8 @@ pub struct Principal {
     pub groups: Vec<String>,
     /// E-mail address of a person, empty otherwise.
     pub email: String,
-    /// Whether an administrator suspended it.
-    pub suspended: bool,
+    /// Whether an administrator locked it.
+    pub locked: bool,
     /// Changes with anything that the store knows about the principal.
     pub version: u64,
     /// Claims of a CI run; a workload without them is refused.

@@ -160,7 +160,7 @@ pub(super) fn principal(identity: &Identity) -> Principal {
         roles: identity.roles.clone(),
         groups: Vec::new(),
         email: identity.email.clone(),
-        suspended: identity.suspended,
+        locked: identity.locked,
         version: identity.version,
         workload: None,
     }

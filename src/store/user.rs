@@ -20,7 +20,7 @@ pub(super) mod entity {
         pub email: String,
         pub name: String,
         pub roles: String,
-        pub suspended: bool,
+        pub locked: bool,
         pub version: i64,
         pub created_at: TimeDateTimeWithTimeZone,
     }
@@ -43,7 +43,7 @@ pub struct UserRow {
     /// Roles by name.
     pub roles: Vec<String>,
     /// Whether everything is refused.
-    pub suspended: bool,
+    pub locked: bool,
     /// Grows with every change.
     pub version: u64,
     /// When it was made.
@@ -71,7 +71,7 @@ pub struct UserChange {
     /// Roles by name.
     pub roles: Option<Vec<String>>,
     /// Whether everything is refused.
-    pub suspended: Option<bool>,
+    pub locked: Option<bool>,
 }
 
 impl TryFrom<entity::Model> for UserRow {
@@ -83,7 +83,7 @@ impl TryFrom<entity::Model> for UserRow {
             id: row.id,
             email: row.email,
             name: row.name,
-            suspended: row.suspended,
+            locked: row.locked,
             version: loaded(row.version)?,
             created_at: row.created_at,
         })
@@ -110,7 +110,7 @@ impl Store {
             email: user.email.to_lowercase(),
             name: user.name,
             roles: roles_text(&user.roles),
-            suspended: false,
+            locked: false,
             version: stored(1)?,
             created_at: now,
         };
@@ -119,7 +119,7 @@ impl Store {
             email: Set(row.email.clone()),
             name: Set(row.name.clone()),
             roles: Set(row.roles.clone()),
-            suspended: Set(row.suspended),
+            locked: Set(row.locked),
             version: Set(row.version),
             created_at: Set(row.created_at),
         };
@@ -183,8 +183,8 @@ impl Store {
         if let Some(roles) = change.roles {
             update = update.col_expr(entity::Column::Roles, Expr::value(roles_text(&roles)));
         }
-        if let Some(suspended) = change.suspended {
-            update = update.col_expr(entity::Column::Suspended, Expr::value(suspended));
+        if let Some(locked) = change.locked {
+            update = update.col_expr(entity::Column::Locked, Expr::value(locked));
         }
         let db = self.inner.write.clone();
         self.run(async move {

@@ -39,8 +39,8 @@ async fn a_change_on_one_replica_holds_on_the_other() {
         assert_eq!(restart(here.addr()).await, expected, "{role}");
     }
     rack.take();
-    let suspended = UserChange { suspended: Some(true), ..UserChange::default() };
-    store.user_update(&user.id, suspended).await.unwrap();
+    let locked = UserChange { locked: Some(true), ..UserChange::default() };
+    store.user_update(&user.id, locked).await.unwrap();
     assert_eq!(restart(there.addr).await, 403);
     let row = store.token_list(Some(&user.id)).await.unwrap().remove(0);
     issuer(&here.running).revoke(&row.id).await.unwrap();

@@ -91,12 +91,12 @@ fn both_evaluations_are_kept() {
 #[test]
 fn a_forbid_without_challenge_is_final() {
     let bundle = guarded();
-    let mut suspended = user("deployer");
-    suspended.suspended = true;
+    let mut locked = user("deployer");
+    locked.locked = true;
     let release = of_app(Resource::Release, "shop/R1");
-    let decision = ask(&bundle, &suspended, "release:promote", &release, &ordinary());
+    let decision = ask(&bundle, &locked, "release:promote", &release, &ordinary());
     assert_eq!(decision.verdict(), Verdict::Deny);
-    assert_eq!(ids(&decision), ["approvals.production", "guardrails.suspended", "step-up.mutate"]);
+    assert_eq!(ids(&decision), ["approvals.production", "guardrails.locked", "step-up.mutate"]);
     assert!(decision.hypothetical().is_none(), "nothing to assume");
 }
 
@@ -107,7 +107,7 @@ fn shadow_policies_are_recorded_and_not_enforced() {
         @id(\"trial.viewers-restart\") @why(\"w\") @mode(\"shadow\")
         permit (principal in Role::\"viewer\", action == Action::\"service:restart\", resource);
         @id(\"trial.same\") @why(\"w\") @mode(\"shadow\")
-        forbid (principal, action == Action::\"app:read\", resource) when { principal.suspended };
+        forbid (principal, action == Action::\"app:read\", resource) when { principal.locked };
         @id(\"trial.fails\") @why(\"w\") @mode(\"shadow\")
         forbid (principal, action == Action::\"rack:read\", resource)
         when { context.mfa.age_s + 9223372036854775807 > 0 };";
@@ -197,8 +197,8 @@ fn people_are_told_what_would_help() {
         permit (principal in Group::\"team\", action == Action::\"release:promote\", resource);";
     let bundle = guarded_with(team);
     let release = of_app(Resource::Release, "shop/R1");
-    let mut suspended = user("admin");
-    suspended.suspended = true;
+    let mut locked = user("admin");
+    locked.locked = true;
     // Somebody without a role, to whom a group gives a permit, is no stranger to it.
     let mut teammate = user("");
     teammate.groups = vec!["team".to_owned()];
@@ -217,10 +217,10 @@ fn people_are_told_what_would_help() {
             "service:restart on Service shop/web refused: no policy permits it to your roles; roles that may: ops",
         ),
         (
-            suspended,
+            locked,
             "app:list",
             rack(),
-            "app:list on Rack dev refused: this account or token is suspended (guardrails.suspended)",
+            "app:list on Rack dev refused: this account or token is locked (guardrails.locked)",
         ),
         (
             user("deployer"),

@@ -34,7 +34,7 @@ fn user(role: &str) -> Principal {
         roles: if role.is_empty() { Vec::new() } else { vec![role.to_owned()] },
         groups: Vec::new(),
         email: "somebody@example.com".to_owned(),
-        suspended: false,
+        locked: false,
         version: 1,
         workload: None,
     }

@@ -56,19 +56,19 @@ fn what_policies_read_is_found() {
     let (now, mfa) = (Reads::part("now"), Reads::part("mfa"));
     let cases = [
         ("true", Reads::NONE),
-        ("principal.suspended", Reads::NONE),
+        ("principal.locked", Reads::NONE),
         ("\"context\" == \"now\"", Reads::NONE),
         ("context.mfa.age_s > 3", mfa),
         ("context.now > datetime(\"2026-01-01\")", now),
         ("context.mfa.bound_to_request || context.now.toTime() > duration(\"1h\")", now.and(mfa)),
         ("context[\"source_ip\"].isLoopback()", Reads::part("source_ip")),
         ("context has approval", Reads::part("approval")),
-        ("if principal.suspended then context.break_glass == \"\" else false", Reads::part("break_glass")),
+        ("if principal.locked then context.break_glass == \"\" else false", Reads::part("break_glass")),
         ("context.exec.command like \"rake *\"", Reads::part("exec")),
         // Anything but a plain attribute is everything.
         ("context == {\"now\": 1}", Reads::ALL),
         ("[context].contains(context)", Reads::ALL),
-        ("(if principal.suspended then context else context).now == 1", Reads::ALL),
+        ("(if principal.locked then context else context).now == 1", Reads::ALL),
         ("context.unheard == 1", Reads::ALL),
     ];
     for (condition, expected) in cases {

@@ -5,7 +5,7 @@ use super::{Bundle, bundle};
 
 const CAST: &str = r#"{"principals": {
     "vic": {"kind": "User", "roles": ["viewer"]},
-    "gone": {"kind": "User", "id": "vic", "roles": ["viewer"], "suspended": true}
+    "gone": {"kind": "User", "id": "vic", "roles": ["viewer"], "locked": true}
 }}"#;
 
 fn run(bundle: &Bundle, cases: &str) -> SuiteReport {
@@ -89,15 +89,15 @@ fn challenges_and_shadows_can_be_expected() {
 #[test]
 fn what_is_not_tried_fails() {
     let bundle = bundle(&[]);
-    let suspended = case("a", "gone", "app:list", "\"decision\": \"deny\", \"reasons\": [\"guardrails.suspended\"]");
+    let locked = case("a", "gone", "app:list", "\"decision\": \"deny\", \"reasons\": [\"guardrails.locked\"]");
     let far = case("b", "vic", "console:login", "\"decision\": \"allow\", \"reasons\": [\"gateway.console\"]");
     let near = case("c", "vic", "app:list", "\"decision\": \"allow\", \"reasons\": [\"roles.viewer-looks\"]");
-    let without = run(&bundle, &format!("[{suspended},{far}]"));
+    let without = run(&bundle, &format!("[{locked},{far}]"));
     assert_eq!(without.passed, 2);
-    assert_eq!(without.without_near_miss, ["guardrails.suspended"]);
+    assert_eq!(without.without_near_miss, ["guardrails.locked"]);
     assert!(without.uncovered.contains(&"roles.viewer-looks".to_owned()));
     assert!(!without.uncovered.contains(&"gateway.console".to_owned()));
-    let with = run(&bundle, &format!("[{suspended},{far},{near}]"));
+    let with = run(&bundle, &format!("[{locked},{far},{near}]"));
     assert!(with.without_near_miss.is_empty() && !with.uncovered.contains(&"roles.viewer-looks".to_owned()));
     assert!(!with.is_success(), "other policies are still untried");
 }

@@ -35,17 +35,17 @@ fn token(id: &str, kind: TokenKind, user: Option<&str>, hash: u8) -> NewToken {
 async fn users(db: Db) {
     let store = db.store().await;
     let made = store.user_create(alice(), NOW).await.expect("a user");
-    assert_eq!((made.email.as_str(), made.version, made.suspended), ("alice@example.com", 1, false));
+    assert_eq!((made.email.as_str(), made.version, made.locked), ("alice@example.com", 1, false));
     assert_eq!(store.user_find_by_email("ALICE@example.COM").await, Ok(Some(made.clone())));
     assert_eq!(store.user_find("u1").await, Ok(Some(made.clone())));
     assert_eq!(store.user_find("u2").await, Ok(None));
     let twin = NewUser { id: "u2".to_owned(), ..alice() };
     assert!(matches!(store.user_create(twin, NOW).await, Err(StoreError::Conflict(_))), "the address is taken");
-    let change = UserChange { suspended: Some(true), roles: Some(vec![]), ..UserChange::default() };
+    let change = UserChange { locked: Some(true), roles: Some(vec![]), ..UserChange::default() };
     store.user_update("u1", change).await.expect("a change");
     let changed = store.user_list().await.expect("a list");
     assert_eq!(changed.len(), 1);
-    assert_eq!((changed[0].version, changed[0].suspended, changed[0].roles.len()), (2, true, 0));
+    assert_eq!((changed[0].version, changed[0].locked, changed[0].roles.len()), (2, true, 0));
     assert_eq!((changed[0].name.as_str(), changed[0].created_at), ("Alice", NOW));
     assert_eq!(store.user_update("u9", UserChange::default()).await, Err(StoreError::NotFound));
 }

@@ -128,7 +128,7 @@ async fn other_denied_sockets_are_plain_refusals() {
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Revoked,
-    Suspended,
+    Locked,
     Forbidden,
 }
 
@@ -142,8 +142,8 @@ impl Change {
         let row = store.token_find(&token.hash().0).await.unwrap().unwrap();
         match self {
             Self::Revoked => issuer(&gateway.running).revoke(&row.id).await.unwrap(),
-            Self::Suspended => {
-                let change = UserChange { suspended: Some(true), ..UserChange::default() };
+            Self::Locked => {
+                let change = UserChange { locked: Some(true), ..UserChange::default() };
                 store.user_update(&row.user.unwrap().id, change).await.unwrap();
             }
             Self::Forbidden => policies.write("policies/freeze.cedar", FORBID),
@@ -153,7 +153,7 @@ impl Change {
     const fn reason(self) -> &'static str {
         match self {
             Self::Revoked => "the credential was revoked",
-            Self::Suspended => "guardrails.suspended",
+            Self::Locked => "guardrails.locked",
             Self::Forbidden => "freeze.no-shell",
         }
     }
@@ -162,7 +162,7 @@ impl Change {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_shell_ends_when_it_may_not_be_open_any_more() {
     for db in Db::each().await {
-        for change in [Change::Revoked, Change::Suspended, Change::Forbidden] {
+        for change in [Change::Revoked, Change::Locked, Change::Forbidden] {
             let (rack, policies) = (dev_rack(), Policies::copy());
             let db = db.sibling().await;
             let gateway = Gateway::start_with(&db, rack.addr, Some(policies.dir()), Limits::default()).await;
@@ -196,7 +196,7 @@ async fn ends(gateway: &Gateway, rack: &RackServer, policies: &Policies, change:
     // Nobody else's shell is touched, unless it is the policy that changed.
     match change {
         Change::Forbidden => assert_eq!(other.frames().await[0], exit(137)),
-        Change::Revoked | Change::Suspended => {
+        Change::Revoked | Change::Locked => {
             other.send(TEXT, b"b").await;
             assert_eq!(other.frame().await, Some((TEXT, b"b".to_vec())), "{change:?}");
         }
