@@ -1,6 +1,11 @@
 //! People, their credentials, and how they sign in.
 
+mod callers;
 mod credentials;
+mod epoch;
+mod plans;
+mod sign_in;
+mod sweep;
 mod users;
 
 use rack_gateway::store::{CredentialKind, NewCredential, NewUser};
