@@ -112,7 +112,7 @@ impl Store {
         expected_version: u64,
     ) -> Result<CredentialRow, StoreError> {
         let update = change()
-            .col_expr(Column::PreviousHash, Expr::col(Column::SecretHash).into())
+            .col_expr(Column::PreviousHash, Expr::col(Column::SecretHash))
             .col_expr(Column::PreviousUntil, Expr::value(Some(second(overlap_until))))
             .col_expr(Column::SecretHash, Expr::value(new_hash.to_vec()))
             .filter(Column::RevokedAt.is_null());

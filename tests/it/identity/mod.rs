@@ -2,6 +2,7 @@
 
 mod callers;
 mod credentials;
+mod crossing;
 mod epoch;
 mod plans;
 mod sign_in;
