@@ -33,8 +33,8 @@ struct Principal<'a> {
 struct Credential<'a> {
     kind: &'static str,
     id: &'a str,
-    #[serde(with = "time::serde::rfc3339::option")]
-    expires_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,13 +55,12 @@ pub(super) async fn whoami(call: Call<AccountRead>) -> Answer {
         May { action: row.action, decision: verdict.map_or("deny", |verdict| verdict.as_str()) }
     });
     let actions = actions.collect();
-    let groups: &[String] = &[];
     Reply::json(&Whoami {
         principal: Principal { kind: identity.principal.as_str(), id: &identity.id },
         email: &identity.email,
-        name: &identity.label,
-        roles: gate.active.load().roles_held(&identity.roles, groups),
-        groups,
+        name: &identity.name,
+        roles: gate.active.load().roles_held(&identity.roles, &identity.groups),
+        groups: &identity.groups,
         credential: Credential {
             kind: identity.credential.kind.as_str(),
             id: &identity.credential.id,

@@ -5,12 +5,14 @@ mod identify;
 mod issue;
 mod known;
 mod token;
+mod workload;
 
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
-pub use identify::{CredentialKind, CredentialRef, IdentifyError, Identity, PrincipalType, identify};
+pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
 pub use known::{Callers, Known};
 pub use token::{Token, TokenHash};
+pub use workload::Workload;
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::audit::{EventKind, Intent, Outcome, OutcomeResult};
-use crate::identity::{Identity, PrincipalType};
-use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict};
+use crate::identity::{Identity, PrincipalType, Workload};
+use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict, WorkloadFacts};
 use crate::routes::Serves;
 use crate::telemetry;
 
@@ -157,12 +157,30 @@ pub(super) fn principal(identity: &Identity) -> Principal {
     let kind = match identity.principal {
         PrincipalType::User => PrincipalKind::User,
         PrincipalType::ApiToken => PrincipalKind::ApiToken,
+        PrincipalType::Workload => PrincipalKind::Workload,
     };
     Principal {
+        kind,
+        id: identity.id.clone(),
         roles: identity.roles.clone(),
+        groups: identity.groups.clone(),
         email: identity.email.clone(),
         locked: identity.locked,
         version: identity.version,
-        ..Principal::nobody(kind, identity.id.clone())
+        network: identity.network,
+        apps: identity.apps.clone(),
+        workload: identity.workload.as_ref().map(workload),
+    }
+}
+
+fn workload(claims: &Workload) -> WorkloadFacts {
+    WorkloadFacts {
+        issuer: claims.issuer.clone(),
+        repository: claims.repository.clone(),
+        git_ref: claims.git_ref.clone(),
+        ref_protected: claims.ref_protected,
+        sha: claims.sha.clone(),
+        environment: claims.environment.clone(),
+        run: claims.run.clone(),
     }
 }

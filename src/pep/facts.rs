@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderMap;
 use super::Gate;
 use crate::pdp::{Exec, Principal, PrincipalKind, ResourceRef};
 use crate::routes::{Facts, Resource, Row};
-use crate::store::{StoreError, UserRow};
+use crate::store::{CredentialKind, CredentialRow, StoreError, UserRow};
 
 /// What would run, where the row runs something.
 pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
@@ -29,18 +29,31 @@ pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
 pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<Principal>>, StoreError> {
     match resource.kind {
         Resource::User => Ok(gate.store.user_find(&resource.id).await?.map(|user| Box::new(person(user)))),
+        Resource::ApiToken => Ok(gate.store.credential_get(&resource.id).await?.and_then(token).map(Box::new)),
         _ => Ok(None),
     }
 }
 
 fn person(user: UserRow) -> Principal {
     Principal {
+        locked: user.is_locked(),
         roles: user.roles,
+        groups: user.groups,
         email: user.email,
-        locked: user.locked,
         version: user.version,
         ..Principal::nobody(PrincipalKind::User, user.id)
     }
+}
+
+/// None for credentials of other kinds: they are no principals.
+fn token(row: CredentialRow) -> Option<Principal> {
+    (row.kind == CredentialKind::Api).then(|| Principal {
+        roles: row.roles,
+        version: row.version,
+        network: row.network,
+        apps: row.apps,
+        ..Principal::nobody(PrincipalKind::ApiToken, row.id)
+    })
 }
 
 /// The value as text. Bytes that are not UTF-8 become U+FFFD: policy then sees a command that

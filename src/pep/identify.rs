@@ -48,6 +48,6 @@ impl Accepted {
     async fn principal(&self, gate: &Gate) -> Result<(Presented, Known), IdentifyError> {
         let presented = self.presented()?;
         let known = gate.callers.find(&gate.store, &presented, self.trace.at).await?;
-        Ok((presented, known))
+        if known.identity.fits(&presented) { Ok((presented, known)) } else { Err(IdentifyError::Unknown) }
     }
 }

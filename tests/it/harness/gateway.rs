@@ -152,10 +152,11 @@ pub fn parse_record(record: &Record) -> serde_json::Value {
 pub async fn token(running: &Running, role: &str) -> String {
     let issuer = issuer(running);
     let roles = [role.to_owned()];
+    let end = issuer.now + time::Duration::days(1);
     let token = if role == "cicd" {
-        issuer.api_token("ci", &roles, running.gate.clock.now() + time::Duration::days(1)).await
+        issuer.api_token("ci", &roles, end).await
     } else {
-        issuer.cli_token(&format!("{role}@example.com"), "test", Some(&roles), None).await
+        issuer.cli_token(&format!("{role}@example.com"), "test", Some(&roles), end).await
     };
     token.unwrap().expose().to_owned()
 }

@@ -63,7 +63,7 @@ async fn every_row_for_strangers() {
     let expired = {
         let issuer = issuer(&gateway.running);
         let past = issuer.now - time::Duration::seconds(1);
-        issuer.cli_token("admin@example.com", "old", None, Some(past)).await.unwrap().expose().to_owned()
+        issuer.cli_token("admin@example.com", "old", None, past).await.unwrap().expose().to_owned()
     };
     let unknown = rack_gateway::identity::Token::generate().unwrap().expose().to_owned();
     let strangers: &[(&str, Option<String>, &str)] = &[
