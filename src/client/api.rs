@@ -176,6 +176,11 @@ impl<'a> Gateway<'a> {
         Ok(Self { http: Http::new(address.is_encrypted(), roots)?, address })
     }
 
+    /// What it answered shows that it is something else.
+    pub(super) fn is_none(&self, what: impl Into<String>) -> ClientError {
+        ClientError::NotAGateway { host: self.address.host(), what: what.into() }
+    }
+
     pub(super) async fn get(&self, path: &[&str], token: &str) -> Result<Answer, ClientError> {
         self.http.send(Method::GET, self.address.join(path), Some(token), Body::Nothing).await
     }

@@ -119,10 +119,12 @@ impl Config {
         self.document.insert("current".to_owned(), json!(name));
     }
 
-    /// All racks, by name.
+    /// All racks, sorted by name.
     pub(super) fn racks(&self) -> Result<Vec<Rack>, ConfigError> {
         let names = self.document.get("racks").and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        names.filter_map(|name| self.rack(name).transpose()).collect()
+        let mut racks = names.filter_map(|name| self.rack(name).transpose()).collect::<Result<Vec<_>, _>>()?;
+        racks.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(racks)
     }
 
     /// The rack of a name.

@@ -123,7 +123,7 @@ async fn start(gateway: &Gateway<'_>, verifier: &SecretString) -> Result<Started
     let answer = gateway.post(&["api", "v1", "auth", "cli", "start"], None, Body::Json(&request)).await?;
     let mut started: Started = answer.expect_status(200)?.json()?;
     // The page goes to a browser: no other program, no other protocol.
-    safe_url(&started.verification_url)?;
+    safe_url(&started.verification_url).map_err(|error| gateway.is_none(format!("its sign-in page: {error}")))?;
     started.user_code = plain(&started.user_code);
     started.interval = started.interval.clamp(1, 60);
     started.expires_in = started.expires_in.clamp(1, 3600);
@@ -256,10 +256,7 @@ async fn save(
     completed: &Completed,
     world: &World<'_>,
 ) -> Result<(), ClientError> {
-    let Some(token) = Token::parse(&completed.token) else {
-        let what = "what it gives is no token".to_owned();
-        return Err(ClientError::NotAGateway { host: address.host(), what });
-    };
+    let token = Token::parse(&completed.token).ok_or_else(|| gateway.is_none("what it gives is no token"))?;
     let session = Session {
         token,
         id: completed.session_id.clone(),
