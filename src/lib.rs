@@ -5,6 +5,8 @@
 //! CI, which shares no code with the server but the clock.
 
 #[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
 pub mod audit;
 #[cfg(feature = "server")]
 pub mod cli;
