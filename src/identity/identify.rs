@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::store::{CredentialKind, CredentialRow, Store, StoreError, UserRow};
 
-use super::{CredentialError, Presented, Token, TokenHash, Workload};
+use super::{CredentialError, Presented, Token, TokenHash, Transport, Workload};
 
 /// What kind of principal calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,17 @@ impl Identity {
     #[must_use]
     pub fn is_live(&self, now: OffsetDateTime) -> bool {
         self.expires_at > now && !self.is_idle(self.last_used_at, now)
+    }
+
+    /// Whether the credential may come that way: a browser's session in the browser's cookie alone, and
+    /// everything else only where a program put it. A cookie that leaked is no key for a CLI.
+    #[must_use]
+    pub fn fits(&self, presented: &Presented) -> bool {
+        let way = match self.credential.kind {
+            CredentialKind::Web => Transport::Cookie,
+            CredentialKind::Cli | CredentialKind::Api | CredentialKind::Workload => Transport::Header,
+        };
+        presented.transport() == way
     }
 
     /// Whether it has ended for want of use, if `used` was the last time.
@@ -165,7 +176,8 @@ impl IdentifyError {
 /// When it proves nothing, or when the database cannot be asked.
 pub async fn identify(store: &Store, presented: &Presented, now: OffsetDateTime) -> Result<Identity, IdentifyError> {
     let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
-    identify_hash(store, token.hash(), now).await
+    let identity = identify_hash(store, token.hash(), now).await?;
+    if identity.fits(presented) { Ok(identity) } else { Err(IdentifyError::Unknown) }
 }
 
 pub(super) async fn identify_hash(
@@ -184,9 +196,10 @@ pub(super) async fn identify_hash(
 
 fn from_row(row: CredentialRow) -> Result<Identity, IdentifyError> {
     // A secret that was replaced is good for the overlap only.
-    let expires_at = match row.previous_until {
-        Some(until) if row.is_previous => row.expires_at.min(until),
-        Some(_) | None => row.expires_at,
+    let expires_at = match (row.is_previous, row.previous_until) {
+        (true, Some(until)) => row.expires_at.min(until),
+        (true, None) => return Err(IdentifyError::Expired),
+        (false, _) => row.expires_at,
     };
     let workload = Workload::of(&row).map_err(IdentifyError::Unavailable)?;
     let own = Identity {

@@ -7,7 +7,7 @@ mod known;
 mod token;
 mod workload;
 
-pub use credential::{CredentialError, Presented};
+pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
 pub use known::{Callers, Known};

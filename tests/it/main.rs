@@ -3,6 +3,7 @@
 
 mod attacks;
 mod audit;
+mod client;
 mod compile_fail;
 mod dev_rack;
 mod failure;
