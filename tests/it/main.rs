@@ -14,3 +14,4 @@ mod revocation;
 mod routes;
 mod rows;
 mod tidy;
+mod vault;
