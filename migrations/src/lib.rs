@@ -9,6 +9,7 @@ pub use sea_orm_migration::{Migration, MigratorTrait};
 
 mod m0001_audit;
 mod m0002_identity;
+mod m0004_secrets;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
         let list = [
             Step { name: "m0001_audit", up: |manager| Box::pin(m0001_audit::up(manager)) },
             Step { name: "m0002_identity", up: |manager| Box::pin(m0002_identity::up(manager)) },
+            Step { name: "m0004_secrets", up: |manager| Box::pin(m0004_secrets::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }

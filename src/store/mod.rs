@@ -20,6 +20,7 @@ mod instance;
 mod liveness;
 mod migrate;
 mod record;
+mod secret;
 mod token;
 mod user;
 
@@ -29,6 +30,7 @@ pub use instance::Instance;
 pub use liveness::Liveness;
 pub use migrate::MigrationStatus;
 pub use record::{ABSENT, Ends, Half, JOIN, Record};
+pub use secret::{SecretCount, SecretKey, SecretRow};
 pub use token::{NewToken, TokenKind, TokenRow};
 pub use user::{NewUser, UserChange, UserRow};
 

@@ -5,3 +5,4 @@ GRANT SELECT, INSERT ON audit_head TO {role};
 GRANT UPDATE (seq, chain) ON audit_head TO {role};
 GRANT SELECT ON identity_epoch TO {role};
 GRANT SELECT, INSERT, UPDATE ON instances, users, tokens TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON secrets TO {role};
