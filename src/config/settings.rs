@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::Env;
+use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub struct Config {
     pub domain: Option<String>,
     /// The folder of policies, `schema/` beside it: `RGW_POLICY_DIR`. None: the compiled-in defaults.
     pub policy_dir: Option<PathBuf>,
+    /// What stored secrets are sealed under: `APP_SECRET_KEY`, and while it is being changed
+    /// `APP_SECRET_KEY_PREVIOUS`.
+    pub keyring: Keyring,
     /// The rack.
     pub rack: RackSettings,
 }
@@ -102,14 +106,16 @@ impl Config {
         let metrics_listen =
             reader.address("RGW_METRICS_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT)));
         let database_url = reader.database_url();
+        let keyring = reader.keyring();
         let rack = reader.rack();
-        let config = rack.map(|rack| Self {
+        let config = rack.zip(keyring).map(|(rack, keyring)| Self {
             listen,
             metrics_listen,
             database_url,
             database_app_role: reader.env.get("RGW_DATABASE_APP_ROLE"),
             domain: reader.env.get("DOMAIN"),
             policy_dir: reader.env.get("RGW_POLICY_DIR").map(PathBuf::from),
+            keyring,
             rack,
         });
         match config {
@@ -126,6 +132,16 @@ impl Config {
         let mut reader = Reader { env, problems: Vec::new() };
         let url = reader.database_url();
         if reader.problems.is_empty() { Ok(url) } else { Err(ConfigErrors(reader.problems)) }
+    }
+
+    /// The keys of stored secrets alone, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// When the settings cannot be used.
+    pub fn keyring(env: &dyn Env) -> Result<Keyring, ConfigErrors> {
+        let mut reader = Reader { env, problems: Vec::new() };
+        let keyring = reader.keyring();
+        keyring.ok_or(ConfigErrors(reader.problems))
     }
 }
 
@@ -158,6 +174,13 @@ impl Reader<'_> {
             self.problems.push("RGW_DATABASE_URL (or DATABASE_URL) must begin with sqlite: or postgres://".to_owned());
         }
         SecretString::from(url)
+    }
+
+    fn keyring(&mut self) -> Option<Keyring> {
+        let current = self.required("APP_SECRET_KEY", "make one with `openssl rand -base64 32`, and keep a copy")?;
+        let previous = self.env.get("APP_SECRET_KEY_PREVIOUS").map(SecretString::from);
+        let keyring = Keyring::new(&SecretString::from(current), previous.as_ref());
+        keyring.map_err(|problem: KeyringError| self.problems.push(problem.to_string())).ok()
     }
 
     fn rack(&mut self) -> Option<RackSettings> {

@@ -4,11 +4,9 @@ use proptest::prelude::*;
 use rack_gateway::vault::Keyring;
 use secrecy::{ExposeSecret, SecretString};
 
-fn ring(current: &str, previous: Option<&str>) -> Keyring {
-    Keyring::new(&SecretString::from(current), previous.map(SecretString::from).as_ref()).unwrap()
-}
+use super::ring;
 
-/// Text of the shortest length that a key may have, and longer; each a good one.
+/// Keys that an operator could have made.
 fn key() -> impl Strategy<Value = String> {
     let bytes = proptest::collection::vec(any::<u8>(), 24..48);
     let good = |text: &String| Keyring::new(&SecretString::from(text.as_str()), None).is_ok();
