@@ -12,11 +12,12 @@ use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
 use crate::config::{Env, Process, RackSettings, Site, Trust};
-use crate::dev::{Person, people, rack};
+use crate::dev::{Person, people, rack, secret_key};
 use crate::http::{Launch, PolicySource, bind};
 use crate::store::{Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
+use crate::vault::Keyring;
 
 /// Ports of the development set-up.
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ pub(super) struct DevArguments {
     /// Port of the metrics.
     #[arg(long, default_value_t = 9447)]
     metrics_port: u16,
-    /// Folder for the database and the tokens.
+    /// Folder for the database, the tokens and the key of stored secrets.
     #[arg(long, default_value = ".dev")]
     data: PathBuf,
     /// Folder of policies; without it, the compiled-in ones.
@@ -59,12 +60,15 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             token: SecretString::from(RACK_PASSWORD),
             trust: Trust::System,
         };
+        let key = secret_key(&arguments.data.join("secret.key")).map_err(Failure::new)?;
         let log = std::fs::File::options().create(true).append(true).open(arguments.data.join("audit.jsonl"))?;
         let listener = bind(local(arguments.port))?;
         let port = listener.local_addr()?.port();
         let launch = Launch {
             store: store.clone(),
             policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
+            keyring: Keyring::new(&key, None)?,
+            accept_loss: false,
             rack: settings,
             limits: Limits::default(),
             listener,
@@ -111,7 +115,7 @@ fn greet(
     if let Some(metrics) = metrics {
         writeln!(out, "  metrics   http://{metrics}/metrics")?;
     }
-    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json)\n", data.display())?;
+    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json, secret.key)\n", data.display())?;
     writeln!(out, "Be one of them, then use the convox CLI as ever, for example `convox apps`:\n")?;
     for person in people {
         writeln!(out, "  # {} ({})", person.email, person.roles.join(", "))?;

@@ -16,3 +16,4 @@ mod revocation;
 mod routes;
 mod rows;
 mod tidy;
+mod vault;

@@ -160,8 +160,10 @@ async fn what_was_pasted_goes_on_working_after_a_restart() {
         let answer = Ask::get("/apps?", authorization).local().send(second.address("gateway")).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
     }
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&data.path().join("tokens.json").metadata().unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600, "tokens are nobody else's");
+    for file in ["tokens.json", "secret.key"] {
+        let permissions = data.path().join(file).metadata().unwrap().permissions();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&permissions);
+        assert_eq!(mode & 0o777, 0o600, "{file} is nobody else's");
+    }
     second.stop().await;
 }

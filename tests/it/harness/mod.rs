@@ -8,7 +8,7 @@ pub mod policies;
 pub mod postgres;
 
 pub use db::Db;
-pub use gateway::{Gateway, RACK_PASSWORD, basic, issuer, parse_record};
+pub use gateway::{Gateway, RACK_PASSWORD, SECRET_KEY, basic, issuer, parse_record};
 
 use std::future::Future;
 use std::time::Duration;
