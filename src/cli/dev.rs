@@ -12,6 +12,7 @@ use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
 use crate::config::{Env, Process, RackSettings, Trust};
+use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack};
 use crate::http::{Launch, PolicySource};
 use crate::store::{Options, Store};
@@ -27,6 +28,9 @@ pub(super) struct DevArguments {
     /// Port of the development rack.
     #[arg(long, default_value_t = 5443)]
     rack_port: u16,
+    /// Port of the development identity provider.
+    #[arg(long, default_value_t = 3345)]
+    idp_port: u16,
     /// Port of the metrics.
     #[arg(long, default_value_t = 9447)]
     metrics_port: u16,
@@ -48,6 +52,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     block_on(async {
         let signals = Signals::new()?;
         let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
+        let idp = Idp::start(local(arguments.idp_port), IdpOptions::default())?;
         let store =
             Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
         store.migrate(None).await?;
@@ -73,13 +78,24 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             sink: Some(Box::new(log)),
         };
         let running = launch.start().await?;
+        register(&idp, running.addr.port());
         let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
-        let addresses = [running.addr, rack.addr];
+        let addresses = [running.addr, rack.addr, idp.addr];
         greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
         let done = until_told(running, signals).await;
+        idp.stop().await;
         rack.stop().await;
         done
     })
+}
+
+/// Where the gateway takes the provider's answers, under both names of this machine.
+fn register(idp: &Idp, port: u16) {
+    for host in ["127.0.0.1", "localhost"] {
+        for caller in ["web", "cli"] {
+            idp.allow_redirect(format!("http://{host}:{port}/api/v1/auth/{caller}/callback"));
+        }
+    }
 }
 
 fn rack_options() -> rack::RackOptions {
@@ -97,7 +113,7 @@ fn database(data: &Path) -> PathBuf {
 /// The first screen: addresses, and one line to paste for each person.
 fn greet(
     output: &mut Output<'_>,
-    [gateway, rack]: [SocketAddr; 2],
+    [gateway, rack, idp]: [SocketAddr; 3],
     metrics: Option<SocketAddr>,
     people: &[Person],
     data: &Path,
@@ -106,6 +122,7 @@ fn greet(
     writeln!(out, "Rack Gateway, development set-up (made-up people, no real rack)\n")?;
     writeln!(out, "  gateway   http://{gateway}   health: http://{gateway}/api/v1/ready")?;
     writeln!(out, "  rack      http://{rack}   (in memory; only the gateway should talk to it)")?;
+    writeln!(out, "  sign-in   http://{idp}   (identity provider: pick a made-up person, no password)")?;
     if let Some(metrics) = metrics {
         writeln!(out, "  metrics   http://{metrics}/metrics")?;
     }

@@ -1,5 +1,6 @@
-//! The development set-up: a rack in memory, and people to try policies with.
+//! The development set-up: a rack in memory, an identity provider, and people to try policies with.
 
+pub mod idp;
 mod people;
 pub mod rack;
 

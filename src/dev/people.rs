@@ -21,7 +21,7 @@ pub struct Person {
 }
 
 /// Name and role are the same word.
-const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
+pub(super) const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
 
 /// Makes the people that are missing, and tokens for those whose token is not in `file`, which
 /// keeps them so that a pasted line goes on working after a restart.
