@@ -8,6 +8,7 @@ mod dev_rack;
 mod failure;
 mod gateway;
 mod harness;
+mod idp;
 mod process;
 mod replay;
 mod revocation;
