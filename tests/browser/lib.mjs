@@ -7,10 +7,11 @@ import { chromium } from 'playwright-core';
 
 /** Where screenshots go. */
 const ARTIFACTS = process.env.BROWSER_ARTIFACTS ?? '.';
-/** Milliseconds that a script has. */
+/** Milliseconds that a script has, once there is a browser. */
 const DEADLINE = Number(process.env.BROWSER_DEADLINE ?? 60_000);
-/** Milliseconds that one step may take. */
-const STEP = Math.min(15_000, DEADLINE);
+/** Milliseconds that one step may take, and that a browser may take to start: a busy machine is slow. */
+const STEP = 30_000;
+const LAUNCH = 60_000;
 /** Name of the running script. */
 const NAME = basename(process.argv[1], '.mjs');
 
@@ -35,7 +36,7 @@ export function launch() {
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-    timeout: DEADLINE,
+    timeout: LAUNCH,
   });
 }
 

@@ -1,5 +1,6 @@
 //! Listener and routes.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -47,39 +48,39 @@ fn headers() -> DefaultHeaders {
 type At = Data<Provider>;
 
 fn routes(config: &mut web::ServiceConfig) {
-    let style = || async { HttpResponse::Ok().content_type("text/css; charset=utf-8").body(pages::STYLE) };
+    let style = || ready(HttpResponse::Ok().content_type("text/css; charset=utf-8").body(pages::STYLE));
     config
-        .route("/", web::get().to(|at: At| async move { pages::home(&at.issuer, &at.ci_issuer()) }))
+        .route("/", web::get().to(|at: At| ready(pages::home(&at.issuer, &at.ci_issuer()))))
         .route("/style.css", web::get().to(style))
         .route("/.well-known/openid-configuration", web::get().to(|at: At| json(metadata::of_people(&at.issuer))))
         .route("/jwks", web::get().to(|at: At| json(at.key.jwks())))
         .route("/ci/.well-known/openid-configuration", web::get().to(|at: At| json(metadata::of_ci(&at.ci_issuer()))))
         .route("/ci/jwks", web::get().to(|at: At| json(at.ci_key.jwks())))
-        .route("/ci-token", web::post().to(|at: At, body: Bytes| async move { ci::ci_token(&at, &body) }))
+        .route("/ci-token", web::post().to(|at: At, body: Bytes| ready(ci::ci_token(&at, &body))))
         .route("/authorize", web::get().to(asked_by_query))
-        .route("/authorize", web::post().to(|at: At, body: Bytes| async move { authorize::authorize(&at, &body) }))
-        .route("/choose", web::post().to(|at: At, body: Bytes| async move { authorize::choose(&at, &body) }))
+        .route("/authorize", web::post().to(|at: At, body: Bytes| ready(authorize::authorize(&at, &body))))
+        .route("/choose", web::post().to(|at: At, body: Bytes| ready(authorize::choose(&at, &body))))
         .route("/token", web::post().to(redeemed))
         .route("/userinfo", web::get().to(asked_about))
         .route("/userinfo", web::post().to(asked_about));
 }
 
-fn asked_by_query(at: At, request: HttpRequest) -> impl Future<Output = HttpResponse> {
-    async move { authorize::authorize(&at, request.query_string().as_bytes()) }
+fn asked_by_query(at: At, request: HttpRequest) -> Ready<HttpResponse> {
+    ready(authorize::authorize(&at, request.query_string().as_bytes()))
 }
 
-fn redeemed(at: At, request: HttpRequest, body: Bytes) -> impl Future<Output = HttpResponse> {
-    async move { token::token(&at, authorization(&request), &body) }
+fn redeemed(at: At, request: HttpRequest, body: Bytes) -> Ready<HttpResponse> {
+    ready(token::token(&at, authorization(&request), &body))
 }
 
-fn asked_about(at: At, request: HttpRequest) -> impl Future<Output = HttpResponse> {
-    async move { token::userinfo(&at, authorization(&request)) }
+fn asked_about(at: At, request: HttpRequest) -> Ready<HttpResponse> {
+    ready(token::userinfo(&at, authorization(&request)))
 }
 
 fn authorization(request: &HttpRequest) -> Option<&str> {
     request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default())
 }
 
-fn json(value: serde_json::Value) -> impl Future<Output = HttpResponse> {
-    async move { HttpResponse::Ok().json(value) }
+fn json(value: serde_json::Value) -> Ready<HttpResponse> {
+    ready(HttpResponse::Ok().json(value))
 }

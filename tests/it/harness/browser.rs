@@ -16,10 +16,10 @@ use tokio::time::timeout;
 
 use crate::tidy::root;
 
-/// Starting a browser and a few pages takes a tenth of this.
+/// Starting a browser, or a provider, and all that a script does then: each takes a tenth of this.
 const HANG: Duration = Duration::from_secs(60);
 /// What a script that is late has left for pictures of its pages.
-const REMAINS: Duration = Duration::from_secs(10);
+const REMAINS: Duration = Duration::from_secs(30);
 /// Browsers at a time: each wants a processor.
 static BROWSERS: Semaphore = Semaphore::const_new(2);
 
@@ -33,7 +33,7 @@ impl Script {
         Self::try_run(name, input, HANG).await.unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// The same, for a script that may fail, and has so much time.
+    /// The same, for a script that may fail, and has so much time once there is a browser.
     pub async fn try_run(name: &str, input: &Value, most: Duration) -> Result<Value, Failure> {
         let permit = BROWSERS.acquire().await.expect("nobody closes it");
         // Profile and temporary files of the browser.
@@ -42,7 +42,7 @@ impl Script {
         let mut command = node(&format!("scripts/{name}"));
         command.env("TMPDIR", scratch.path()).env("HOME", scratch.path());
         command.env("BROWSER_ARTIFACTS", &pictures).env("BROWSER_DEADLINE", most.as_millis().to_string());
-        let output = timeout(most + REMAINS, feed(command, input)).await;
+        let output = timeout(HANG + most + REMAINS, feed(command, input)).await;
         drop(permit);
         let failed = |said: String| Failure { script: name.to_owned(), said, pictures: pictures.clone() };
         let output = output.map_err(|_| failed("it hangs".to_owned()))?;

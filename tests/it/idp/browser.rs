@@ -85,11 +85,20 @@ async fn a_browser_signs_in_at_a_provider_that_is_not_ours() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_fails_says_why_and_leaves_a_picture() {
     let landing = Landing::start().await;
-    let input = json!({"url": landing.uri});
-    let failure = Script::try_run("waits-in-vain.mjs", &input, Duration::from_secs(2)).await.unwrap_err();
+    let input = json!({"url": landing.uri, "patience": 500});
+    let failure = Script::try_run("waits-in-vain.mjs", &input, Duration::from_secs(60)).await.unwrap_err();
     let said = failure.to_string();
-    assert!(said.contains("waits-in-vain") && said.contains(&landing.uri), "{said}");
+    assert!(said.contains("waits-in-vain") && said.contains("what no page has"), "{said}");
+    assert!(said.contains(&format!("page 1 is at {}", landing.uri)), "{said}");
     assert!(failure.pictures.join("failed-1.png").exists(), "{said}");
     let page = std::fs::read_to_string(failure.pictures.join("failed-1.html")).unwrap();
     assert!(page.contains("You are back"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_is_late_is_stopped() {
+    let landing = Landing::start().await;
+    let input = json!({"url": landing.uri, "patience": 600_000});
+    let failure = Script::try_run("waits-in-vain.mjs", &input, Duration::from_millis(500)).await.unwrap_err();
+    assert!(failure.said.contains("waits-in-vain is not done after 500 ms"), "{failure}");
 }

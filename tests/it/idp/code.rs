@@ -76,6 +76,9 @@ fn authorize_url(idp: &Idp) -> Url {
     Url::parse_with_params(&format!("{}/authorize", idp.issuer), parameters).unwrap()
 }
 
+/// What is changed, the status, the error.
+type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+
 /// A token request that is right but for what is changed; an empty value leaves one out.
 async fn redeem(idp: &Idp, code: &str, changed: &[(&str, &str)]) -> Response {
     let IdpClient { client_id, client_secret, .. } = idp.client();
@@ -142,7 +145,7 @@ fn pairs(url: &Url) -> Vec<(&'static str, &'static str)> {
 async fn a_code_is_redeemed_once_and_only_by_whom_it_was_made_for() {
     let idp = start();
     let secret = idp.client().client_secret.expose_secret().to_owned();
-    let cases: &[(&[(&str, &str)], u16, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&[("client_secret", "wrong")], 401, "invalid_client"),
         (&[("client_secret", "")], 401, "invalid_client"),
         (&[("client_id", "another")], 401, "invalid_client"),
