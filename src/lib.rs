@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` at the root of the repository is the map; the modules below are its rooms,
 //! in the order in which a request meets them.
 
+pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod clock;

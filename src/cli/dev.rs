@@ -11,10 +11,10 @@ use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{Env, Process, RackSettings, Trust};
+use crate::config::{Env, Process, RackSettings, Site, Trust};
 use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack};
-use crate::http::{Launch, PolicySource};
+use crate::http::{Launch, PolicySource, bind};
 use crate::store::{Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
@@ -52,7 +52,6 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     block_on(async {
         let signals = Signals::new()?;
         let rack = rack::Rack::start(local(arguments.rack_port), rack_options())?;
-        let idp = Idp::start(local(arguments.idp_port), IdpOptions::default())?;
         let store =
             Store::connect(&format!("sqlite://{}", database(&arguments.data).display()), Options::default()).await?;
         store.migrate(None).await?;
@@ -65,20 +64,22 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             trust: Trust::System,
         };
         let log = std::fs::File::options().create(true).append(true).open(arguments.data.join("audit.jsonl"))?;
+        let listener = bind(local(arguments.port))?;
+        let site = Site::local(listener.local_addr()?.port());
+        let idp = Idp::start(local(arguments.idp_port), idp_options(&site))?;
         let launch = Launch {
             store: store.clone(),
             policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
             rack: settings,
             limits: Limits::default(),
-            listen: local(arguments.port),
+            listener,
             metrics: Some((local(arguments.metrics_port), metrics)),
             workers: workers(),
             clock: Clock::system(),
-            domain: Some(local(arguments.port).to_string()),
+            site,
             sink: Some(Box::new(log)),
         };
         let running = launch.start().await?;
-        register(&idp, running.addr.port());
         let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
         let addresses = [running.addr, rack.addr, idp.addr];
         greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
@@ -89,13 +90,10 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
     })
 }
 
-/// Where the gateway takes the provider's answers, under both names of this machine.
-fn register(idp: &Idp, port: u16) {
-    for host in ["127.0.0.1", "localhost"] {
-        for caller in ["web", "cli"] {
-            idp.allow_redirect(format!("http://{host}:{port}/api/v1/auth/{caller}/callback"));
-        }
-    }
+/// The gateway takes the provider's answers under its public name only.
+fn idp_options(site: &Site) -> IdpOptions {
+    let callback = |caller| format!("{}/api/v1/auth/{caller}/callback", site.origin);
+    IdpOptions { redirect_uris: ["web", "cli"].map(callback).to_vec(), ..IdpOptions::default() }
 }
 
 fn rack_options() -> rack::RackOptions {

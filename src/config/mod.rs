@@ -6,10 +6,12 @@
 mod env;
 mod policy_dir;
 mod settings;
+mod site;
 
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust};
+pub use site::Site;
 
 #[cfg(test)]
 mod tests;

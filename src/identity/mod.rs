@@ -6,7 +6,7 @@ mod issue;
 mod known;
 mod token;
 
-pub use credential::{CredentialError, Presented};
+pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialKind, CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
 pub use known::{Callers, Known};

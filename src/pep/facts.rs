@@ -1,9 +1,11 @@
-//! Facts for policy out of option headers.
+//! Facts for policy: out of option headers, and about the person or token that a row acts on.
 
 use actix_web::http::header::HeaderMap;
 
-use crate::pdp::Exec;
-use crate::routes::{Facts, Row};
+use super::Gate;
+use crate::pdp::{Exec, Principal, PrincipalKind, ResourceRef};
+use crate::routes::{Facts, Resource, Row};
+use crate::store::{StoreError, UserRow};
 
 /// What would run, where the row runs something.
 pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
@@ -19,6 +21,25 @@ pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
             privileged: is_true(headers, "privileged") || is_true(headers, "system-critical"),
             node_labels: text(headers, "node-labels"),
         }),
+    }
+}
+
+/// The person or token that a row acts on, as a principal of policy; none for other resources, and
+/// for ids that nobody has.
+pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<Principal>>, StoreError> {
+    match resource.kind {
+        Resource::User => Ok(gate.store.user_find(&resource.id).await?.map(|user| Box::new(person(user)))),
+        _ => Ok(None),
+    }
+}
+
+fn person(user: UserRow) -> Principal {
+    Principal {
+        roles: user.roles,
+        email: user.email,
+        locked: user.locked,
+        version: user.version,
+        ..Principal::nobody(PrincipalKind::User, user.id)
     }
 }
 

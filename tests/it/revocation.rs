@@ -11,7 +11,8 @@ use crate::rows::CountingRack;
 
 async fn status(addr: std::net::SocketAddr, authorization: &str, method: &str, path: &str) -> u16 {
     let mut wire = Wire::connect(addr).await;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {authorization}\r\n\r\n");
     wire.send(head.as_bytes()).await;
     wire.message(false).await.unwrap().status()
 }
