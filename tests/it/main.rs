@@ -10,6 +10,7 @@ mod failure;
 mod gateway;
 mod harness;
 mod identity;
+mod idp;
 mod process;
 mod replay;
 mod revocation;

@@ -1,6 +1,8 @@
-//! What the tests stand on: databases, a gateway in process, the real binary, people with tokens.
+//! What the tests stand on: databases, a gateway in process, the real binary, people with tokens, a
+//! browser.
 
 pub mod binary;
+pub mod browser;
 pub mod cut;
 pub mod db;
 pub mod gateway;
