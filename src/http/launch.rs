@@ -17,9 +17,11 @@ use crate::identity::Callers;
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
+use crate::vault::{Keyring, VaultError};
 
 use super::reload::{BundleStatus, PolicySource, watch};
 use super::server::{Server, ServerError, ServerParts};
+use super::vault;
 
 /// What a gateway is made of.
 pub struct Launch {
@@ -27,6 +29,10 @@ pub struct Launch {
     pub store: Store,
     /// Where policies come from.
     pub policy: PolicySource,
+    /// What stored secrets are sealed under.
+    pub keyring: Keyring,
+    /// Whether stored secrets that it does not open are deleted. Otherwise nothing starts.
+    pub accept_loss: bool,
     /// The rack.
     pub rack: RackSettings,
     /// How long anything at the rack may take.
@@ -60,6 +66,9 @@ pub enum LaunchError {
     /// The database does not answer, or another process serves from it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Stored secrets cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -108,10 +117,12 @@ impl Launch {
         let instance = Uuid::now_v7().to_string();
         let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
+        let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
+            vault,
             callers: Callers::default(),
             audit,
             clock: self.clock,
