@@ -6,10 +6,16 @@
 mod env;
 mod policy_dir;
 mod settings;
+mod sign_in;
+mod workload;
 
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust};
+pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
+pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};
 
+#[cfg(test)]
+mod provider_tests;
 #[cfg(test)]
 mod tests;

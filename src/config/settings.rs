@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::Env;
+use super::{Env, ProviderHttp, SignInSettings, WorkloadSettings};
 
 /// Everything that `serve` needs.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub struct Config {
     pub policy_dir: Option<PathBuf>,
     /// The rack.
     pub rack: RackSettings,
+    /// Sign-in of people; None when no provider is set: then only tokens work.
+    pub sign_in: Option<SignInSettings>,
+    /// Sign-in of CI runs.
+    pub workloads: WorkloadSettings,
 }
 
 /// How to reach the one rack.
@@ -103,6 +107,9 @@ impl Config {
             reader.address("RGW_METRICS_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT)));
         let database_url = reader.database_url();
         let rack = reader.rack();
+        let http = ProviderHttp::read(env, &mut reader.problems);
+        let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
+        let workloads = WorkloadSettings::read(env, &http, &mut reader.problems);
         let config = rack.map(|rack| Self {
             listen,
             metrics_listen,
@@ -111,6 +118,8 @@ impl Config {
             domain: reader.env.get("DOMAIN"),
             policy_dir: reader.env.get("RGW_POLICY_DIR").map(PathBuf::from),
             rack,
+            sign_in,
+            workloads,
         });
         match config {
             Some(config) if reader.problems.is_empty() => Ok(config),

@@ -4,13 +4,19 @@ mod credential;
 mod identify;
 mod issue;
 mod known;
+mod oidc;
 mod token;
+mod workload;
 
 pub use credential::{CredentialError, Presented};
 pub use identify::{CredentialKind, CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
 pub use known::{Callers, Known};
+pub use oidc::{
+    Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,
+};
 pub use token::{Token, TokenHash};
+pub use workload::{WorkloadClaims, WorkloadError, Workloads};
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,1 @@
+//! Settings of sign-in and workload identity: what is taken, what is refused.
