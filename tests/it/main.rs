@@ -8,6 +8,7 @@ mod dev_rack;
 mod failure;
 mod gateway;
 mod harness;
+mod oidc;
 mod process;
 mod replay;
 mod revocation;

@@ -148,8 +148,15 @@ impl<'c> AsyncHttpClient<'c> for Http {
     type Error = FetchError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, FetchError>> + Send + 'c>>;
 
+    /// Answers of other kinds than RFC 6749 §5 knows are not looked into.
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
+        Box::pin(async move {
+            let answer = self.send(request).await?;
+            match answer.status().as_u16() {
+                200 | 400 | 401 | 403 => Ok(answer),
+                other => Err(FetchError::Status(other)),
+            }
+        })
     }
 }
 
