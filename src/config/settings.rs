@@ -109,7 +109,7 @@ impl Config {
         let rack = reader.rack();
         let http = ProviderHttp::read(env, &mut reader.problems);
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
-        let workloads = WorkloadSettings::read(env, &http, &mut reader.problems);
+        let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
         let config = rack.map(|rack| Self {
             listen,
             metrics_listen,

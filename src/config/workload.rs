@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Env, ProviderHttp, provider_url};
+use super::{Env, ProviderHttp, SignInSettings, provider_url};
 
 /// Workload identity: the platforms, and how they are reached.
 #[derive(Clone, Debug, Default)]
@@ -86,8 +86,9 @@ impl FactClaims {
     fn or(self, preset: Self) -> Self {
         Self {
             repository: self.repository.or(preset.repository),
+            // The kind belongs to the preset's own ref.
+            ref_type: self.ref_type.or(preset.ref_type.filter(|_| self.git_ref.is_none())),
             git_ref: self.git_ref.or(preset.git_ref),
-            ref_type: self.ref_type.or(preset.ref_type),
             ref_protected: self.ref_protected.or(preset.ref_protected),
             sha: self.sha.or(preset.sha),
             environment: self.environment.or(preset.environment),
@@ -194,7 +195,12 @@ struct Entry {
 
 impl WorkloadSettings {
     /// Reads the settings; adds what is wrong to `problems`.
-    pub(super) fn read(env: &dyn Env, http: &ProviderHttp, problems: &mut Vec<String>) -> Self {
+    pub(super) fn read(
+        env: &dyn Env,
+        http: &ProviderHttp,
+        people: Option<&SignInSettings>,
+        problems: &mut Vec<String>,
+    ) -> Self {
         let mut settings = Self { issuers: Vec::new(), http: http.clone() };
         let Some(value) = env.get("WORKLOAD_ISSUERS") else { return settings };
         let text = match value.strip_prefix('@') {
@@ -212,6 +218,13 @@ impl WorkloadSettings {
             Err(found) => {
                 problems.extend(found.into_iter().map(|problem| format!("WORKLOAD_ISSUERS: {problem}")));
             }
+        }
+        // Otherwise a person's identity token would be one of a run.
+        let is_same = |one: &WorkloadIssuer| {
+            people.is_some_and(|people| people.issuer == one.issuer && people.client_id == one.audience)
+        };
+        if let Some(same) = settings.issuers.iter().find(|one| is_same(one)) {
+            problems.push(format!("WORKLOAD_ISSUERS: {}: its `audience` is the client id of people", same.name));
         }
         settings
     }

@@ -200,8 +200,8 @@ impl ProviderError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::Fetch { .. } => {
-                "check the issuer in the settings, that the gateway may reach that address over https, and OIDC_CA_FILE; \
-                 it is tried again by itself"
+                "check the issuer in the settings, that the gateway may reach that address over https, and \
+                 OIDC_CA_FILE; it is tried again by itself"
             }
             Self::OtherIssuer { .. } => {
                 "write the issuer in the settings exactly as the provider's discovery document does, slashes included"
@@ -236,9 +236,7 @@ impl TokenError {
     #[must_use]
     pub const fn help(&self) -> &'static str {
         match self {
-            Self::Malformed | Self::Type => {
-                "the token must be a signed JWT that is an identity token, not an access token"
-            }
+            Self::Malformed | Self::Type => "the token must be a signed identity token, not an access token",
             Self::Algorithm => "let the provider sign identity tokens with RS256, ES256 or EdDSA",
             Self::UnknownKey | Self::Signature => {
                 "check that the issuer in the settings is the one that made the token"

@@ -73,7 +73,7 @@ fn email(claims: &Map<String, Value>) -> Result<String, OidcError> {
     if !usable {
         return Err(OidcError::NoEmail);
     }
-    // Some providers write the boolean as text.
+    // Some providers write the boolean as text in the user info.
     match claims.get("email_verified") {
         Some(Value::Bool(true)) => Ok(email.to_owned()),
         Some(Value::String(text)) if text == "true" => Ok(email.to_owned()),

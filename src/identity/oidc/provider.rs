@@ -144,7 +144,10 @@ impl Provider {
         }
         let fetched = match attempts.pausing(now) {
             Some(error) => Err(error.clone()),
-            None => self.fetch(now).await.inspect_err(|error| attempts.note(error, now)),
+            None => self.fetch(now).await.inspect_err(|error| {
+                attempts.note(error, now);
+                tracing::warn!(issuer = %self.issuer, reason = %error, "an identity provider cannot be used");
+            }),
         };
         match (fetched, known) {
             (Ok(snapshot), _) => {

@@ -41,7 +41,7 @@ pub struct WorkloadClaims {
     pub environment: String,
     /// The run.
     pub run: String,
-    /// The `jti` claim, or the SHA-256 of the token in hex where there is none: to take it once.
+    /// The `jti` claim, or where there is none the SHA-256 of what is signed, in hex: to take it once.
     pub token_id: String,
     /// When the token ends.
     pub expires_at: OffsetDateTime,
@@ -191,8 +191,14 @@ fn claims(settings: &WorkloadIssuer, verified: Verified, jwt: &str) -> Result<Wo
         sha: facts::text(all, names.sha.as_deref())?,
         environment: facts::text(all, names.environment.as_deref())?,
         run: facts::text(all, names.run.as_deref())?,
-        token_id: if jti.is_empty() { hex::encode(Sha256::digest(jwt)) } else { jti },
+        token_id: if jti.is_empty() { digest(jwt) } else { jti },
         subject: verified.subject,
         expires_at: verified.expires_at,
     })
+}
+
+/// Of the signed part alone: one ECDSA signature is easily made into another that is right too.
+fn digest(jwt: &str) -> String {
+    let signed = jwt.rsplit_once('.').map_or(jwt, |(signed, _)| signed);
+    hex::encode(Sha256::digest(signed))
 }

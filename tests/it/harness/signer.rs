@@ -1,6 +1,8 @@
 //! Keys of an identity provider, and tokens signed with them: properly, or in ways that nobody should
 //! believe.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::rand::{SystemRandom, fill};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
@@ -48,13 +50,15 @@ impl Algorithm {
     }
 }
 
-/// One key of each kind.
+/// Keys under a name of their own.
 pub struct Signer {
     name: String,
     ec: EcdsaKeyPair,
     ed: Ed25519KeyPair,
-    rsa: RsaKeyPair,
 }
+
+/// Making one takes long; no test needs two.
+static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(rsa::KeySize::Rsa2048).unwrap());
 
 impl Default for Signer {
     fn default() -> Self {
@@ -62,7 +66,6 @@ impl Default for Signer {
             name: hex::encode(&Self::random()[..8]),
             ec: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
             ed: Ed25519KeyPair::generate().unwrap(),
-            rsa: RsaKeyPair::generate(rsa::KeySize::Rsa2048).unwrap(),
         }
     }
 }
@@ -79,7 +82,7 @@ impl Signer {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let name = |kind: &str| format!("{kind}-{}", self.name);
         let point = self.ec.public_key().as_ref();
-        let (n, e) = modulus_and_exponent(self.rsa.public_key().as_ref());
+        let (n, e) = modulus_and_exponent(RSA.public_key().as_ref());
         vec![
             json!({ "kty": "EC", "crv": "P-256", "use": "sig", "kid": name("ec"),
                     "x": encode(&point[1..33]), "y": encode(&point[33..]) }),
@@ -104,12 +107,12 @@ impl Signer {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    fn signature(&self, algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
+    pub fn signature(&self, algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         let ecdsa = |key: &EcdsaKeyPair| key.sign(&random, message).unwrap().as_ref().to_vec();
         let rsa = |encoding: &'static dyn RsaEncoding| {
-            let mut signature = vec![0; self.rsa.public_modulus_len()];
-            self.rsa.sign(encoding, &random, message, &mut signature).unwrap();
+            let mut signature = vec![0; RSA.public_modulus_len()];
+            RSA.sign(encoding, &random, message, &mut signature).unwrap();
             signature
         };
         let mac = |key: &[u8]| {
@@ -129,7 +132,7 @@ impl Signer {
             Algorithm::Rs512 => rsa(&RSA_PKCS1_SHA512),
             Algorithm::Ps256 => rsa(&RSA_PSS_SHA256),
             Algorithm::Hs256 => mac(CLIENT_SECRET.as_bytes()),
-            Algorithm::Hs256OfPublicKey => mac(self.rsa.public_key().as_ref()),
+            Algorithm::Hs256OfPublicKey => mac(RSA.public_key().as_ref()),
             Algorithm::Nothing => Vec::new(),
         }
     }

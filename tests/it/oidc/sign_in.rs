@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{PUBLIC, now, pending, sign_in, sign_in_at, sign_in_with};
-use crate::harness::provider::{Account, Answer, CLIENT_SECRET, Provider, parameter};
+use crate::harness::provider::{Account, Answer, CLIENT_SECRET, Provider, changed, parameter};
 
 fn code_refused(error: &str, description: &str) -> OidcError {
     OidcError::CodeRefused { error: Told::new(error), description: Told::new(description) }
@@ -208,6 +208,13 @@ async fn what_the_token_lacks_is_taken_from_the_user_info() {
     let person = sign_in(&provider).await.unwrap();
     assert_eq!((person.email.as_str(), person.name.as_str()), ("alice@example.com", "Alice"));
     assert_eq!(person.groups, ["a", "b"]);
+
+    // Some providers write the word as text there.
+    for (word, is_fine) in [(json!("true"), true), (json!("false"), false), (json!("yes"), false), (json!(1), false)] {
+        provider.set(|knobs| knobs.user_info = Some(changed(all.clone(), &json!({"email_verified": word}))));
+        let found = sign_in(&provider).await.map(|_| ());
+        assert_eq!(found, if is_fine { Ok(()) } else { Err(OidcError::EmailUnverified) }, "{word}");
+    }
 
     // An address of one and a word of the other do not make a verified address.
     provider.set(|knobs| knobs.claims = json!({"email": null, "email_verified": true, "groups": null}));

@@ -106,7 +106,12 @@ async fn what_a_platform_does_not_say_is_empty_and_not_protected() {
     assert_eq!(found.git_ref, "refs/heads/main");
     assert_eq!((found.sha, found.environment, found.run), (String::new(), String::new(), String::new()));
     assert!(!found.ref_protected);
-    assert_eq!(found.token_id, hex::encode(Sha256::digest(text)));
+    let (signed, _) = text.rsplit_once('.').unwrap();
+    assert_eq!(found.token_id, hex::encode(Sha256::digest(signed)));
+    // Another signature over the same claims is the same token.
+    let again = format!("{signed}.{}", provider.signature(signed));
+    assert_ne!(again, text);
+    assert_eq!(circle.verify(&again, now()).await.unwrap().token_id, found.token_id);
 }
 
 #[actix_web::test]
@@ -269,4 +274,28 @@ async fn keys_come_from_discovery_or_from_their_address() {
     let address = format!("{}/.well-known/openid-configuration", provider.issuer());
     let cause = FetchError::Status(404);
     assert_eq!(found, WorkloadError::Provider(ProviderError::Fetch { address, cause }));
+}
+
+#[actix_web::test]
+async fn no_character_of_a_token_can_be_changed() {
+    let provider = Provider::start();
+    let ours = github(&provider);
+    let right = provider.mint(&run(&provider, &json!({})));
+    let at = now();
+    ours.verify(&right, at).await.unwrap();
+    for (position, character) in right.char_indices() {
+        for other in ['A', 'B', '=', '.', '"', '\u{fc}'] {
+            let mut changed = right.clone();
+            changed.replace_range(position..=position, other.encode_utf8(&mut [0; 4]));
+            assert!(
+                character == other || ours.verify(&changed, at).await.is_err(),
+                "{position}: {character} -> {other}"
+            );
+        }
+        assert!(ours.verify(&right[..position], at).await.is_err(), "cut at {position}");
+    }
+    for added in [".", "=", "A", " ", "\n"] {
+        assert!(ours.verify(&format!("{right}{added}"), at).await.is_err(), "{added:?} behind");
+        assert!(ours.verify(&format!("{added}{right}"), at).await.is_err(), "{added:?} before");
+    }
 }
