@@ -6,6 +6,7 @@ mod identify;
 mod issue;
 mod known;
 mod oidc;
+mod rules;
 mod token;
 mod workload;
 
@@ -17,6 +18,7 @@ pub use known::{Callers, Known};
 pub use oidc::{
     Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,
 };
+pub use rules::{Rules, UserCreation};
 pub use token::{Token, TokenHash};
 pub use workload::{WorkloadClaims, WorkloadError, Workloads};
 
