@@ -27,6 +27,18 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             writeln!(output.out, "policies   {policies}")?;
             writeln!(output.out, "domain     {}", config.site.domain())?;
             writeln!(output.out, "secret key {}", keys(&config.keyring))?;
+            let sign_in = config.sign_in.as_ref().map_or("off".into(), |settings| {
+                let domains = if settings.allowed_domains.is_empty() {
+                    "any domain".into()
+                } else {
+                    settings.allowed_domains.join(", ")
+                };
+                format!("{} as {} ({domains})", settings.issuer, settings.client_id)
+            });
+            writeln!(output.out, "sign-in    {sign_in}")?;
+            for issuer in &config.workloads.issuers {
+                writeln!(output.out, "workloads  {}: {} for {}", issuer.name, issuer.issuer, issuer.audience)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -39,6 +39,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             keyring: config.keyring,
             accept_loss: arguments.accept_loss,
             rack: config.rack,
+            sign_in: config.sign_in,
+            workloads: config.workloads,
             limits: Limits::default(),
             listener: bind(config.listen)?,
             metrics: Some((config.metrics_listen, metrics)),

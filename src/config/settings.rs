@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::Env;
 use super::site::{Site, is_domain};
+use super::{Env, ProviderHttp, SignInSettings, WorkloadSettings};
 use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
@@ -32,6 +32,10 @@ pub struct Config {
     pub keyring: Keyring,
     /// The rack.
     pub rack: RackSettings,
+    /// Sign-in of people; None when no provider is set: then only tokens work.
+    pub sign_in: Option<SignInSettings>,
+    /// Sign-in of CI runs.
+    pub workloads: WorkloadSettings,
 }
 
 /// How to reach the one rack.
@@ -111,6 +115,9 @@ impl Config {
         let keyring = reader.keyring();
         let rack = reader.rack();
         let site = reader.site();
+        let http = ProviderHttp::read(env, &mut reader.problems);
+        let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
+        let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
         let config = rack.zip(keyring).map(|(rack, keyring)| Self {
             listen,
             metrics_listen,
@@ -120,6 +127,8 @@ impl Config {
             policy_dir: reader.env.get("RGW_POLICY_DIR").map(PathBuf::from),
             keyring,
             rack,
+            sign_in,
+            workloads,
         });
         match config {
             Some(config) if reader.problems.is_empty() => Ok(config),

@@ -1,7 +1,7 @@
 //! The development set-up: a rack in memory, an identity provider, and people to try policies with.
 
-mod key;
 pub mod idp;
+mod key;
 mod people;
 pub mod rack;
 

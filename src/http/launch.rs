@@ -10,10 +10,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::api::Services;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, RackSettings, Site};
-use crate::identity::Callers;
+use crate::config::{self, RackSettings, SignInSettings, Site, WorkloadSettings};
+use crate::identity::{Callers, Oidc, SetupError, Workloads};
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
@@ -35,6 +36,10 @@ pub struct Launch {
     pub accept_loss: bool,
     /// The rack.
     pub rack: RackSettings,
+    /// Sign-in of people; none: tokens only.
+    pub sign_in: Option<SignInSettings>,
+    /// Sign-in of CI runs.
+    pub workloads: WorkloadSettings,
     /// How long anything at the rack may take.
     pub limits: Limits,
     /// The public listener, bound.
@@ -69,6 +74,9 @@ pub enum LaunchError {
     /// Stored secrets cannot be opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// An identity provider cannot be set up.
+    #[error(transparent)]
+    Provider(#[from] SetupError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -129,10 +137,19 @@ impl Launch {
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
         };
-        let status = BundleStatus::default();
-        let server = Server::start(ServerParts {
+        let oidc = match self.sign_in {
+            Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),
+            None => None,
+        };
+        let services = Services {
             gate: gate.clone(),
             rack: self.rack,
+            oidc,
+            workloads: Arc::new(Workloads::new(self.workloads)?),
+        };
+        let status = BundleStatus::default();
+        let server = Server::start(ServerParts {
+            services,
             rack_config,
             bundle: status.clone(),
             listener: self.listener,

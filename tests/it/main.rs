@@ -11,6 +11,7 @@ mod gateway;
 mod harness;
 mod identity;
 mod idp;
+mod oidc;
 mod process;
 mod replay;
 mod revocation;

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
 use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
 use rack_gateway::clock::Clock;
-use rack_gateway::config::{RackSettings, Site, Trust};
+use rack_gateway::config::{RackSettings, Site, Trust, WorkloadSettings};
 use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
@@ -130,6 +130,8 @@ pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Lim
         keyring: Keyring::new(&SecretString::from(SECRET_KEY), None).unwrap(),
         accept_loss: false,
         rack: rack_settings(rack),
+        sign_in: None,
+        workloads: WorkloadSettings::default(),
         limits,
         listener,
         metrics: None,
@@ -169,5 +171,5 @@ pub async fn token(running: &Running, role: &str) -> String {
 pub fn issuer(running: &Running) -> Issuer<'_> {
     let gate = &running.gate;
     let actor = Actor { kind: "Operator".to_owned(), id: "test".to_owned() };
-    Issuer { store: &gate.store, audit: &gate.audit, actor, now: gate.clock.now() }
+    Issuer::recording(&gate.store, &gate.audit, actor, gate.clock.now())
 }

@@ -8,6 +8,8 @@ pub mod db;
 pub mod gateway;
 pub mod policies;
 pub mod postgres;
+pub mod provider;
+pub mod signer;
 
 pub use db::Db;
 pub use gateway::{Gateway, RACK_PASSWORD, SECRET_KEY, basic, issuer, parse_record};
