@@ -16,7 +16,7 @@ COPY tests/Cargo.toml tests/Cargo.toml
 COPY tests/src tests/src
 COPY benches/Cargo.toml benches/Cargo.toml
 COPY benches/src benches/src
-RUN cargo build --release --locked --no-default-features --bin rack-gateway-api
+RUN cargo build --release --locked --no-default-features --features server --bin rack-gateway-api
 
 FROM debian:bookworm-slim
 RUN apt-get update -qq \

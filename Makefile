@@ -22,8 +22,10 @@ test: ## Install what the tests need, then check and test everything.
 	@.ci/step 'install' .ci/install
 	@.ci/step 'formatting' cargo fmt --all --check
 	@.ci/step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
-	@.ci/step 'lints of what is shipped' cargo clippy --package rack-gateway --bin rack-gateway-api \
-	  --no-default-features --locked -- -D warnings
+	@.ci/step 'lints of the shipped gateway' cargo clippy --package rack-gateway --bin rack-gateway-api \
+	  --no-default-features --features server --locked -- -D warnings
+	@.ci/step 'lints of the shipped client' cargo clippy --package rack-gateway --bin rack-gateway \
+	  --no-default-features --features cli --locked -- -D warnings
 	@.ci/step 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 	@.ci/step 'build' cargo build $(TESTED)
 	@.ci/step 'policies: valid' $(GATEWAY) policy check

@@ -1,19 +1,35 @@
 //! Rack Gateway: a policy-enforcing, provably audited gateway in front of one Convox rack.
 //!
 //! `ARCHITECTURE.md` at the root of the repository is the map; the modules below are its rooms,
-//! in the order in which a request meets them.
+//! in the order in which a request meets them. `client` is the other end: the program of people and
+//! CI, which shares no code with the server but the clock.
 
+#[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
 pub mod audit;
+#[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "cli")]
+pub mod client;
 pub mod clock;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod identity;
+#[cfg(feature = "server")]
 pub mod pdp;
+#[cfg(feature = "server")]
 pub mod pep;
+#[cfg(feature = "server")]
 pub mod routes;
+#[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
 pub mod upstream;

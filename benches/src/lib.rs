@@ -40,21 +40,19 @@ pub fn bundle(count: usize) -> Result<Bundle, BundleErrors> {
 #[must_use]
 pub fn principal(n: u64) -> Principal {
     Principal {
-        kind: PrincipalKind::User,
-        id: format!("user-{n}"),
         roles: vec!["deployer".to_owned()],
         groups: Vec::new(),
         email: format!("user-{n}@example.com"),
         locked: false,
         version: 1,
-        workload: None,
+        ..Principal::nobody(PrincipalKind::User, format!("user-{n}"))
     }
 }
 
 /// The processes of an app: what `convox ps` asks for.
 #[must_use]
 pub fn resource() -> ResourceRef {
-    ResourceRef { kind: routes::Resource::App, id: "myapp".to_owned(), app: Some("myapp".to_owned()) }
+    ResourceRef::new(routes::Resource::App, "myapp".to_owned(), Some("myapp".to_owned()))
 }
 
 /// Circumstances of an ordinary request.
@@ -65,6 +63,7 @@ pub fn context() -> Context {
         source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         mfa: Mfa::never(),
         approval: Approval::none(),
+        credential: "cli-session".to_owned(),
         break_glass: String::new(),
         exec: None,
     }

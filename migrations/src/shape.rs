@@ -14,6 +14,13 @@ pub(crate) fn text(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef
     column
 }
 
+/// A moment.
+pub(crate) fn time(name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.timestamp_with_time_zone();
+    column
+}
+
 /// A 64-bit key. `INTEGER PRIMARY KEY` is the row id itself in SQLite; any other spelling makes
 /// a second index.
 pub(crate) fn sequence(manager: &SchemaManager<'_>, name: &'static str) -> ColumnDef {

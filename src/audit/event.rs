@@ -44,7 +44,7 @@ pub struct Actor {
 /// With which credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
-    /// Such as `cli-token`; never the credential itself.
+    /// Such as `cli-session`; never the credential itself.
     pub credential_kind: String,
     /// Its id.
     pub credential_id: String,

@@ -24,7 +24,7 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             writeln!(output.out, "rack user  {}", config.rack.username)?;
             writeln!(output.out, "rack trust {}", trust(&config.rack.trust))?;
             writeln!(output.out, "policies   {policies}")?;
-            writeln!(output.out, "domain     {}", config.domain.as_deref().unwrap_or("not set"))?;
+            writeln!(output.out, "domain     {}", config.site.domain())?;
             let sign_in = config.sign_in.as_ref().map_or("off".into(), |settings| {
                 let domains = if settings.allowed_domains.is_empty() {
                     "any domain".into()

@@ -11,9 +11,9 @@ use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{Env, Process, RackSettings, Trust};
+use crate::config::{Env, Process, RackSettings, Site, Trust};
 use crate::dev::{Person, people, rack};
-use crate::http::{Launch, PolicySource};
+use crate::http::{Launch, PolicySource, bind};
 use crate::store::{Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
@@ -60,16 +60,18 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             trust: Trust::System,
         };
         let log = std::fs::File::options().create(true).append(true).open(arguments.data.join("audit.jsonl"))?;
+        let listener = bind(local(arguments.port))?;
+        let port = listener.local_addr()?.port();
         let launch = Launch {
             store: store.clone(),
             policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
             rack: settings,
             limits: Limits::default(),
-            listen: local(arguments.port),
+            listener,
             metrics: Some((local(arguments.metrics_port), metrics)),
             workers: workers(),
             clock: Clock::system(),
-            domain: Some(local(arguments.port).to_string()),
+            site: Site::local(port),
             sink: Some(Box::new(log)),
         };
         let running = launch.start().await?;

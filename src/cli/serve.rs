@@ -9,7 +9,7 @@ use super::runtime::block_on;
 use super::{Done, Failure};
 use crate::clock::Clock;
 use crate::config::{Config, Env, Process};
-use crate::http::{Launch, PolicySource, Running};
+use crate::http::{Launch, PolicySource, Running, bind};
 use crate::store::{Backend, Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
@@ -30,11 +30,11 @@ pub(super) fn serve() -> Done {
             policy: PolicySource { dir: config.policy_dir, rack: config.rack.full_name() },
             rack: config.rack,
             limits: Limits::default(),
-            listen: config.listen,
+            listener: bind(config.listen)?,
             metrics: Some((config.metrics_listen, metrics)),
             workers: workers(),
             clock: Clock::system(),
-            domain: config.domain,
+            site: config.site,
             sink: Some(Box::new(std::io::stdout())),
         };
         until_told(launch.start().await?, signals).await

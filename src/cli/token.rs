@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Env, Process};
 use crate::http::{PolicySource, origin};
 use crate::identity::{Issuer, Token};
-use crate::store::{Store, TokenRow};
+use crate::store::{CredentialFilter, CredentialRow, Store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -56,7 +56,7 @@ pub(super) struct CreateArguments {
     /// Role; may be repeated. For a person, only when the person is not known yet.
     #[arg(long = "role")]
     roles: Vec<String>,
-    /// Days until it expires; an API token must have an end.
+    /// Days until it expires; 90 for a person, to be said for an API token.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: Option<u16>,
 }
@@ -78,6 +78,10 @@ pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
     }
 }
 
+/// How long a person's token is good unless it is said.
+const PERSON: time::Duration = time::Duration::days(90);
+/// Rows that are read at a time.
+const PAGE: u64 = 500;
 /// How long the last records may take.
 const FLUSH: Duration = Duration::from_secs(10);
 
@@ -117,7 +121,10 @@ fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
         }
         let issuer = issuer(&store, &audit);
         let made = match (&arguments.principal.user, expires_at, roles) {
-            (Some(email), expires_at, roles) => issuer.cli_token(email, &arguments.name, roles, expires_at).await,
+            (Some(email), expires_at, roles) => {
+                let expires_at = expires_at.unwrap_or(now + PERSON);
+                issuer.cli_token(email, &arguments.name, roles, expires_at).await
+            }
             (None, Some(expires_at), Some(roles)) => issuer.api_token(&arguments.name, roles, expires_at).await,
             (None, _, _) => return Err(Failure::new("an API token needs --role and --days")),
         };
@@ -147,23 +154,37 @@ fn check_roles(roles: &[String]) -> Result<(), Failure> {
 }
 
 fn list(json: bool, output: &mut Output<'_>) -> Done {
-    let rows = block_on(async { Ok(open_store().await?.token_list(None).await?) })?;
     if !json {
-        writeln!(output.out, "{:<36}  {:<4}  {:<20}  {:<28}  {:<20}  STATE", "ID", "KIND", "NAME", "FOR", "EXPIRES")?;
+        writeln!(output.out, "{:<36}  {:<8}  {:<20}  {:<28}  {:<20}  STATE", "ID", "KIND", "NAME", "FOR", "EXPIRES")?;
     }
-    for row in rows {
-        let shown = Shown::of(&row);
+    let now = Clock::system().now();
+    for row in block_on(rows())? {
+        let shown = Shown::of(&row, now);
         if json {
             writeln!(output.out, "{}", serde_json::to_string(&shown)?)?;
         } else {
             writeln!(
                 output.out,
-                "{:<36}  {:<4}  {:<20}  {:<28}  {:<20}  {}",
+                "{:<36}  {:<8}  {:<20}  {:<28}  {:<20}  {}",
                 shown.id, shown.kind, shown.name, shown.principal, shown.expires_at, shown.state
             )?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rows() -> Result<Vec<CredentialRow>, Failure> {
+    let store = open_store().await?;
+    let mut rows: Vec<CredentialRow> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.id.clone());
+        let page =
+            store.credential_list(CredentialFilter { after, limit: PAGE, ..CredentialFilter::default() }).await?;
+        if page.is_empty() {
+            return Ok(rows);
+        }
+        rows.extend(page);
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -178,19 +199,17 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(row: &'a TokenRow) -> Self {
-        let text = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
-        let expired = row.expires_at.is_some_and(|at| at <= Clock::system().now());
+    fn of(row: &'a CredentialRow, now: OffsetDateTime) -> Self {
         Self {
             id: &row.id,
-            kind: row.kind.as_str(),
+            kind: row.kind.word(),
             name: &row.name,
             principal: row.user.as_ref().map_or_else(|| row.roles.join(","), |user| user.email.clone()),
-            expires_at: row.expires_at.map_or_else(|| "never".to_owned(), text),
-            state: match (row.revoked_at, expired) {
+            expires_at: row.expires_at.format(&Rfc3339).unwrap_or_default(),
+            state: match (row.revoked_at, row.is_live(now)) {
                 (Some(_), _) => "revoked",
-                (None, true) => "expired",
-                (None, false) => "live",
+                (None, false) => "expired",
+                (None, true) => "live",
             },
         }
     }

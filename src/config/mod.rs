@@ -7,12 +7,14 @@ mod env;
 mod policy_dir;
 mod settings;
 mod sign_in;
+mod site;
 mod workload;
 
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
+pub use site::Site;
 pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};
 
 #[cfg(test)]

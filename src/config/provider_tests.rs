@@ -69,7 +69,6 @@ fn each_bad_setting_of_sign_in_is_named() {
         (GOOGLE, &[("GOOGLE_ALLOWED_DOMAIN", "")], "GOOGLE_ALLOWED_DOMAIN is not set: anybody has an account there"),
         (GOOGLE, &[("GOOGLE_ALLOWED_DOMAIN", "a.org,*")], "GOOGLE_ALLOWED_DOMAIN holds `*`"),
         (GOOGLE, &[("GOOGLE_ALLOWED_DOMAIN", "@a.org")], "GOOGLE_ALLOWED_DOMAIN holds `@a.org`"),
-        (GOOGLE, &[("DOMAIN", "")], "DOMAIN is not set"),
         (GENERIC, &[("OIDC_ISSUER", "")], "OIDC_ISSUER is not set"),
         (GENERIC, &[("OIDC_ISSUER", GOOGLE_ISSUER)], "OIDC_ALLOWED_DOMAINS is not set: anybody has an account there"),
         (GENERIC, &[("OIDC_ISSUER", "login.example.com")], "OIDC_ISSUER is not an address"),

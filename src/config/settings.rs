@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+use super::site::{Site, is_domain};
 use super::{Env, ProviderHttp, SignInSettings, WorkloadSettings};
 
 /// Everything that `serve` needs.
@@ -20,8 +22,8 @@ pub struct Config {
     /// The database role that serves, when it differs from the one that migrates:
     /// `RGW_DATABASE_APP_ROLE` (PostgreSQL).
     pub database_app_role: Option<String>,
-    /// The public host name, for messages: `DOMAIN`.
-    pub domain: Option<String>,
+    /// The public name, and the proxies in front: `DOMAIN`, `TRUSTED_PROXY_CIDRS`.
+    pub site: Site,
     /// The folder of policies, `schema/` beside it: `RGW_POLICY_DIR`. None: the compiled-in defaults.
     pub policy_dir: Option<PathBuf>,
     /// The rack.
@@ -107,6 +109,7 @@ impl Config {
             reader.address("RGW_METRICS_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT)));
         let database_url = reader.database_url();
         let rack = reader.rack();
+        let site = reader.site();
         let http = ProviderHttp::read(env, &mut reader.problems);
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
@@ -115,7 +118,7 @@ impl Config {
             metrics_listen,
             database_url,
             database_app_role: reader.env.get("RGW_DATABASE_APP_ROLE"),
-            domain: reader.env.get("DOMAIN"),
+            site,
             policy_dir: reader.env.get("RGW_POLICY_DIR").map(PathBuf::from),
             rack,
             sign_in,
@@ -167,6 +170,24 @@ impl Reader<'_> {
             self.problems.push("RGW_DATABASE_URL (or DATABASE_URL) must begin with sqlite: or postgres://".to_owned());
         }
         SecretString::from(url)
+    }
+
+    fn site(&mut self) -> Site {
+        let what = "the host name by which browsers and CLIs reach the gateway, such as gateway.example.com";
+        let domain = self.required("DOMAIN", what).unwrap_or_default();
+        if !domain.is_empty() && !is_domain(&domain) {
+            self.problems.push("DOMAIN must be a lower-case host name, without scheme or path".to_owned());
+        }
+        let mut proxies = Vec::new();
+        let listed = self.env.get("TRUSTED_PROXY_CIDRS").unwrap_or_default();
+        for part in listed.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match part.parse::<IpNet>() {
+                Ok(net) if net.prefix_len() > 0 => proxies.push(net.trunc()),
+                Ok(_) => self.problems.push("TRUSTED_PROXY_CIDRS names everybody: list the proxies".to_owned()),
+                Err(_) => self.problems.push(format!("TRUSTED_PROXY_CIDRS holds `{part}`: write 10.0.0.0/8")),
+            }
+        }
+        Site::https(&domain, proxies)
     }
 
     fn rack(&mut self) -> Option<RackSettings> {

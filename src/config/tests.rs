@@ -7,7 +7,12 @@ use secrecy::ExposeSecret;
 use super::{Config, Trust};
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let base = [("RACK", "acme/prod"), ("RACK_HOST", "https://rack.internal:5443"), ("RACK_TOKEN", "made-up")];
+    let base = [
+        ("DOMAIN", "gateway.example.com"),
+        ("RACK", "acme/prod"),
+        ("RACK_HOST", "https://rack.internal:5443"),
+        ("RACK_TOKEN", "made-up"),
+    ];
     base.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -27,6 +32,11 @@ fn each_bad_setting_is_named() {
     let pin = "ab".repeat(32);
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("RACK", "")], "RACK is not set"),
+        (&[("DOMAIN", "")], "DOMAIN is not set"),
+        (&[("DOMAIN", "https://gateway.example.com")], "DOMAIN must be"),
+        (&[("DOMAIN", "Gateway.example.com")], "DOMAIN must be"),
+        (&[("TRUSTED_PROXY_CIDRS", "0.0.0.0/0")], "names everybody"),
+        (&[("TRUSTED_PROXY_CIDRS", "10.0.0.0/8,nets")], "holds `nets`"),
         (&[("RACK", "a/b/c")], "RACK must be"),
         (&[("RACK_HOST", "")], "RACK_HOST is not set"),
         (&[("RACK_HOST", "https://user:pw@rack")], "RACK_HOST must be"),
@@ -48,7 +58,7 @@ fn each_bad_setting_is_named() {
 #[test]
 fn all_problems_show_together_and_no_secret_does() {
     let error = Config::from_env(&BTreeMap::new()).unwrap_err();
-    assert_eq!(error.0.len(), 3, "{error}");
+    assert_eq!(error.0.len(), 4, "{error}");
     let config = Config::from_env(&env(&[("DATABASE_URL", "postgres://u:hunter2@db/x")])).unwrap();
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("made-up"), "{shown}");

@@ -23,6 +23,9 @@ pub struct Person {
 /// Name and role are the same word.
 const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
 
+/// How long their tokens are good.
+const GOOD: time::Duration = time::Duration::days(365);
+
 /// Makes the people that are missing, and tokens for those whose token is not in `file`, which
 /// keeps them so that a pasted line goes on working after a restart.
 ///
@@ -35,7 +38,10 @@ pub async fn people(gate: &Gate, file: &Path) -> Result<Vec<Person>, String> {
         let email = format!("{role}@example.com");
         let roles = vec![(*role).to_owned()];
         let known = match kept.get(&email).and_then(|text| Token::parse(text)) {
-            Some(token) => gate.store.token_find(&token.hash().0).await.map_err(|e| e.to_string())?.is_some(),
+            Some(token) => {
+                let row = gate.store.credential_find(&token.hash().0).await.map_err(|error| error.to_string())?;
+                row.is_some_and(|row| row.is_live(gate.clock.now()))
+            }
             None => false,
         };
         if !known {
@@ -45,7 +51,7 @@ pub async fn people(gate: &Gate, file: &Path) -> Result<Vec<Person>, String> {
                 actor: Actor { kind: "Operator".to_owned(), id: "dev".to_owned() },
                 now: gate.clock.now(),
             };
-            let token = issuer.cli_token(&email, "development", Some(&roles), None).await;
+            let token = issuer.cli_token(&email, "development", Some(&roles), issuer.now + GOOD).await;
             let token = token.map_err(|error| error.to_string())?;
             kept.insert(email.clone(), token.expose().to_owned());
         }

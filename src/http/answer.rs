@@ -1,7 +1,7 @@
 //! Answers that the gateway itself gives: errors in the form that the CLI prints.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -33,6 +33,9 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
         return response;
     }
     let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
+    if let Some(seconds) = recorded.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if recorded.status == 401 {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"rack-gateway\""));
     }

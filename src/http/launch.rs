@@ -2,7 +2,7 @@
 //! composition of production, development and tests.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, RackSettings};
+use crate::config::{self, RackSettings, Site};
 use crate::identity::Callers;
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
@@ -31,23 +31,23 @@ pub struct Launch {
     pub rack: RackSettings,
     /// How long anything at the rack may take.
     pub limits: Limits,
-    /// The public listener.
-    pub listen: SocketAddr,
+    /// The public listener, bound.
+    pub listener: TcpListener,
     /// The listener of metrics, and what renders them.
     pub metrics: Option<(SocketAddr, PrometheusHandle)>,
     /// Threads that serve.
     pub workers: usize,
     /// The time.
     pub clock: Clock,
-    /// Where people sign in, for messages.
-    pub domain: Option<String>,
+    /// The public face of the gateway.
+    pub site: Site,
     /// Where records go as JSON lines, besides the database.
     pub sink: Option<Box<dyn Write + Send>>,
 }
 
 impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Launch").field("listen", &self.listen).finish_non_exhaustive()
+        f.debug_struct("Launch").field("listener", &self.listener).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +116,7 @@ impl Launch {
             audit,
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
-            domain: Arc::from(self.domain.unwrap_or_else(|| self.listen.to_string())),
+            site: Arc::new(self.site),
         };
         let status = BundleStatus::default();
         let server = Server::start(ServerParts {
@@ -124,7 +124,7 @@ impl Launch {
             rack: self.rack,
             rack_config,
             bundle: status.clone(),
-            listen: self.listen,
+            listener: self.listener,
             metrics: self.metrics,
             workers: self.workers,
         })?;

@@ -1,9 +1,9 @@
 //! The server: assembly, the proxied path, the console protocol, health and metrics.
 
 mod answer;
-mod console;
 mod health;
 mod launch;
+mod own;
 mod proxy;
 mod reload;
 mod server;
@@ -11,4 +11,4 @@ mod sockets;
 
 pub use launch::{Launch, LaunchError, Running, origin};
 pub use reload::{BundleStatus, PolicySource, reload_once, watch};
-pub use server::{Server, ServerError, ServerParts};
+pub use server::{Server, ServerError, ServerParts, bind};

@@ -1,22 +1,26 @@
 //! The whole path of a request, stage by stage.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::api::{Endpoints, Services};
 use crate::pep::{Accepted, Gate, Passed, Stopped};
 use crate::routes::Kind;
 use crate::telemetry;
 use crate::upstream::{self, Rack};
 
 use super::answer::{name, refused};
-use super::console::{self, Console};
+use super::own;
 use super::sockets::{self, Stopping};
 
 /// What an answer may need.
 struct Parts<'a> {
     gate: &'a Gate,
     rack: &'a Rack,
-    console: &'a Console,
+    endpoints: &'a Endpoints,
+    services: &'a Arc<Services>,
     stopping: &'a Stopping,
 }
 
@@ -26,11 +30,13 @@ pub(super) async fn proxy(
     mut payload: Payload,
     gate: Data<Gate>,
     rack: Data<Rack>,
-    console: Data<Console>,
+    endpoints: Data<Endpoints>,
+    services: Data<Services>,
     stopping: Data<Stopping>,
 ) -> HttpResponse {
     let started = std::time::Instant::now();
-    let parts = Parts { gate: &gate, rack: &rack, console: &console, stopping: &stopping };
+    let services = services.into_inner();
+    let parts = Parts { gate: &gate, rack: &rack, endpoints: &endpoints, services: &services, stopping: &stopping };
     let (route, response) = match pass(&request, &mut payload, &gate).await {
         Ok(passed) => forward(passed, &request, payload, &parts).await,
         Err(stopped) => {
@@ -47,18 +53,18 @@ pub(super) async fn proxy(
 
 async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Result<Passed, Box<Stopped>> {
     let classified = Accepted::new(gate, request.clone())?.identify(gate).await?.classify(gate)?;
-    classified.gather(payload).await.decide(gate).await
+    classified.gather(gate, payload).await?.decide(gate).await
 }
 
 async fn forward(
     passed: Passed,
     request: &HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
     parts: &Parts<'_>,
 ) -> (&'static str, HttpResponse) {
-    let Parts { gate, rack, console, stopping } = parts;
+    let Parts { gate, rack, endpoints, services, stopping } = parts;
     match passed {
-        Passed::Own(permit) => console::answer(permit, console),
+        Passed::Own(permit) => own::answer(*permit, &mut payload, endpoints, services).await,
         Passed::Rack(permit, recheck) => {
             let route = permit.row().path;
             let request_id = permit.request_id().to_owned();

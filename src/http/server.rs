@@ -1,6 +1,6 @@
 //! Assembly of the listeners.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -10,10 +10,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::api::{self, Services};
 use crate::pep::Gate;
 use crate::upstream::{Rack, RackConfig};
 
-use super::console::Console;
 use super::health::{health, ready};
 use super::proxy::proxy;
 use super::reload::BundleStatus;
@@ -31,8 +31,8 @@ pub struct ServerParts {
     pub rack_config: RackConfig,
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
-    /// The public listener.
-    pub listen: SocketAddr,
+    /// The public listener, bound.
+    pub listener: TcpListener,
     /// The listener of metrics, and what renders them.
     pub metrics: Option<(SocketAddr, PrometheusHandle)>,
     /// Threads that serve.
@@ -42,6 +42,9 @@ pub struct ServerParts {
 /// Why the server does not run.
 #[derive(Debug, Error)]
 pub enum ServerError {
+    /// The public listener cannot be used.
+    #[error("the listener cannot be used: {0}")]
+    Listener(std::io::Error),
     /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -79,21 +82,33 @@ fn ended(result: Result<std::io::Result<()>, tokio::task::JoinError>) -> Option<
     }
 }
 
+/// Binds the public listener: before anything else, so that a port that is taken costs nothing, and
+/// a port that the system chooses is known.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).map_err(|source| ServerError::Bind { address, source })
+}
+
 impl Server {
     /// Binds the listeners and serves on threads of its own.
     ///
     /// # Errors
     /// When an address cannot be bound.
     pub fn start(parts: ServerParts) -> Result<Self, ServerError> {
-        let ServerParts { gate, rack, rack_config, bundle, listen, metrics, workers } = parts;
-        let console = Data::new(Console::new(&rack));
+        let ServerParts { gate, rack, rack_config, bundle, listener, metrics, workers } = parts;
+        let addr = listener.local_addr().map_err(ServerError::Listener)?;
+        let endpoints = Data::new(api::endpoints());
+        let services = Data::new(Services { gate: gate.clone(), rack });
         let gate = Data::new(gate);
         let bundle = Data::new(bundle);
         let (stopping, is_stopping) = watch::channel(false);
         let public = HttpServer::new(move || {
             App::new()
                 .app_data(gate.clone())
-                .app_data(console.clone())
+                .app_data(endpoints.clone())
+                .app_data(services.clone())
                 .app_data(bundle.clone())
                 .app_data(Data::new(Stopping(is_stopping.clone())))
                 // One client per worker: its pool belongs to the worker's thread.
@@ -109,9 +124,8 @@ impl Server {
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .workers(workers)
-        .bind(listen)
-        .map_err(|source| ServerError::Bind { address: listen, source })?;
-        let addr = public.addrs().first().copied().unwrap_or(listen);
+        .listen(listener)
+        .map_err(ServerError::Listener)?;
         let running = public.run();
         let mut server =
             Self { addr, metrics_addr: None, handles: vec![running.handle()], stopping, tasks: Vec::new() };

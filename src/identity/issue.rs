@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::audit::{Actor, Event, EventKind, Unavailable, Writer};
-use crate::store::{NewToken, NewUser, Store, StoreError, TokenKind, UserRow};
+use crate::store::{CredentialKind, NewCredential, NewUser, Store, StoreError, UserRow};
 
 use super::Token;
 
@@ -50,23 +50,15 @@ impl Issuer<'_> {
         email: &str,
         name: &str,
         roles: Option<&[String]>,
-        expires_at: Option<OffsetDateTime>,
+        expires_at: OffsetDateTime,
     ) -> Result<Token, IssueError> {
         let user = match (self.store.user_find_by_email(email).await?, roles) {
             (Some(user), _) => user,
             (None, Some(roles)) => self.create_user(email, roles).await?,
             (None, None) => return Err(IssueError::NoUser(email.to_owned())),
         };
-        let new = NewToken {
-            id: Uuid::now_v7().to_string(),
-            kind: TokenKind::Cli,
-            name: name.to_owned(),
-            user_id: Some(user.id),
-            roles: Vec::new(),
-            secret_hash: [0; 32],
-            expires_at,
-        };
-        self.issue(new).await
+        let base = self.blank(CredentialKind::Cli, name, expires_at);
+        self.issue(NewCredential { user_id: Some(user.id), ..base }).await
     }
 
     /// Makes a token that is a principal of its own, with roles of its own.
@@ -79,16 +71,8 @@ impl Issuer<'_> {
         roles: &[String],
         expires_at: OffsetDateTime,
     ) -> Result<Token, IssueError> {
-        let new = NewToken {
-            id: Uuid::now_v7().to_string(),
-            kind: TokenKind::Api,
-            name: name.to_owned(),
-            user_id: None,
-            roles: roles.to_vec(),
-            secret_hash: [0; 32],
-            expires_at: Some(expires_at),
-        };
-        self.issue(new).await
+        let base = self.blank(CredentialKind::Api, name, expires_at);
+        self.issue(NewCredential { roles: roles.to_vec(), ..base }).await
     }
 
     /// Takes a token back; it stops working with the next request, everywhere.
@@ -97,31 +81,39 @@ impl Issuer<'_> {
     /// When it cannot be recorded, or when there is no such token.
     pub async fn revoke(&self, id: &str) -> Result<(), IssueError> {
         self.record("token:revoke", &[("token", id)]).await?;
-        Ok(self.store.token_revoke(id, self.now).await?)
+        Ok(self.store.credential_revoke(id, "revoked by the operator", self.now).await.map(|_| ())?)
+    }
+
+    fn blank(&self, kind: CredentialKind, name: &str, expires_at: OffsetDateTime) -> NewCredential {
+        let base = NewCredential::new(Uuid::now_v7().to_string(), kind, [0; 32], expires_at);
+        NewCredential { name: name.to_owned(), created_by: Some(self.actor.id.clone()), ..base }
     }
 
     async fn create_user(&self, email: &str, roles: &[String]) -> Result<UserRow, IssueError> {
         let id = Uuid::now_v7().to_string();
         self.record("user:create", &[("user", &id), ("roles", &roles.join(","))]).await?;
-        let new = NewUser { id, email: email.to_owned(), name: email.to_owned(), roles: roles.to_vec() };
+        let new = NewUser {
+            id,
+            email: email.to_owned(),
+            name: email.to_owned(),
+            roles: roles.to_vec(),
+            created_by: Some(self.actor.id.clone()),
+            ..NewUser::default()
+        };
         Ok(self.store.user_create(new, self.now).await?)
     }
 
-    async fn issue(&self, mut new: NewToken) -> Result<Token, IssueError> {
+    async fn issue(&self, mut new: NewCredential) -> Result<Token, IssueError> {
         let token = Token::generate()?;
         new.secret_hash = token.hash().0;
-        let kind = match new.kind {
-            TokenKind::Cli => "cli",
-            TokenKind::Api => "api",
-        };
         let detail = [
             ("token", new.id.as_str()),
-            ("token_kind", kind),
+            ("token_kind", new.kind.as_str()),
             ("user", new.user_id.as_deref().unwrap_or_default()),
             ("roles", &new.roles.join(",")),
         ];
         self.record("token:create", &detail).await?;
-        self.store.token_create(new, self.now).await?;
+        self.store.credential_create(new, self.now).await?;
         Ok(token)
     }
 

@@ -91,6 +91,13 @@ impl Bundle {
         &self.facts.roles().order
     }
 
+    /// The declared roles that somebody holds: `roles` given one by one, and those that come with
+    /// `groups` of the identity provider. Without inheritance, sorted.
+    #[must_use]
+    pub fn roles_held(&self, roles: &[String], groups: &[String]) -> Vec<String> {
+        self.facts.roles().held(roles, groups).into_iter().map(str::to_owned).collect()
+    }
+
     /// Whether a policy permits or forbids.
     pub(super) fn effect(&self, id: &str) -> Option<Effect> {
         self.metas.get(id).map(|meta| meta.effect)

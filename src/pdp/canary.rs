@@ -26,16 +26,7 @@ pub(super) fn failures(bundle: &Bundle, sources: &Sources) -> Vec<Problem> {
 
 /// Somebody who holds no role, in no particular circumstances.
 fn nobody() -> Principal {
-    Principal {
-        kind: PrincipalKind::User,
-        id: "canary".to_owned(),
-        roles: Vec::new(),
-        groups: Vec::new(),
-        email: String::new(),
-        locked: false,
-        version: 0,
-        workload: None,
-    }
+    Principal::nobody(PrincipalKind::User, "canary".to_owned())
 }
 
 /// A resource of the kind that a row acts on.
@@ -49,13 +40,14 @@ pub(super) fn sample(rack: &str, kind: Resource, app: &str) -> ResourceRef {
     let id = match kind {
         Resource::Rack => rack.to_owned(),
         Resource::Tunnel => format!("{app}/5432"),
+        Resource::UserRole | Resource::ApiTokenRole => format!("{app}/viewer"),
         _ if of_app => {
             let rest = kind.params().iter().skip(1).map(|param| format!("/{}", param.0));
             std::iter::once(app.to_owned()).chain(rest).collect()
         }
         _ => app.to_owned(),
     };
-    ResourceRef { kind, id, app: of_app.then(|| app.to_owned()) }
+    ResourceRef::new(kind, id, of_app.then(|| app.to_owned()))
 }
 
 /// Circumstances in which nothing speaks for the principal.
@@ -63,6 +55,7 @@ pub(super) fn context(row: &Row) -> Context {
     Context {
         now: OffsetDateTime::UNIX_EPOCH,
         source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        credential: String::new(),
         mfa: Mfa::never(),
         approval: Approval::none(),
         break_glass: String::new(),

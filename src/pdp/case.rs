@@ -8,6 +8,7 @@ use super::question::{
 };
 use super::sources::SourceFile;
 use super::{canary, table};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,6 +45,9 @@ pub(super) struct Person {
     email: String,
     #[serde(default)]
     locked: bool,
+    network: Option<IpNet>,
+    #[serde(default)]
+    apps: Vec<String>,
     workload: Option<Claims>,
 }
 
@@ -105,6 +109,7 @@ pub(super) struct Circumstances {
     #[serde(default, with = "time::serde::rfc3339::option")]
     now: Option<OffsetDateTime>,
     source_ip: Option<IpAddr>,
+    credential: Option<String>,
     #[serde(default)]
     mfa: Factor,
     #[serde(default)]
@@ -179,6 +184,7 @@ impl Posed {
             self.resource != other.resource,
             a.now != b.now,
             a.source_ip != b.source_ip,
+            a.credential != b.credential,
             a.mfa != b.mfa,
             a.approval != b.approval,
             a.break_glass != b.break_glass,
@@ -214,7 +220,7 @@ impl Asked {
             None => sample,
             Some(id) => {
                 let app = sample.app.as_ref().map(|_| id.split('/').next().unwrap_or_default().to_owned());
-                ResourceRef { kind: row.resource, id: id.clone(), app }
+                ResourceRef::new(row.resource, id.clone(), app)
             }
         };
         let context = self.context.context(canary::context(row));
@@ -236,6 +242,8 @@ impl Person {
             email: self.email.clone(),
             locked: self.locked,
             version: 0,
+            network: self.network,
+            apps: self.apps.clone(),
             workload: self.workload.as_ref().map(Claims::facts),
         })
     }
@@ -261,6 +269,7 @@ impl Circumstances {
         Context {
             now: self.now.unwrap_or(NOW),
             source_ip: self.source_ip.unwrap_or(SOURCE_IP),
+            credential: self.credential.clone().unwrap_or_else(|| "cli-session".to_owned()),
             mfa: Mfa {
                 age_s: mfa.age_s,
                 phishing_resistant: mfa.phishing_resistant,

@@ -32,6 +32,7 @@ impl Reads {
             "approval" => Self(1 << 3),
             "break_glass" => Self(1 << 4),
             "exec" => Self(1 << 5),
+            "credential" => Self(1 << 6),
             _ => Self::ALL,
         }
     }
@@ -49,7 +50,7 @@ impl Reads {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Values of parts that nobody reads.
-    unread: [(&'static str, Value); 5],
+    unread: [(&'static str, Value); 6],
     unread_exec: Value,
     /// Contexts of which nothing is read, without and with `exec`.
     constant: [cedar_policy::Context; 2],
@@ -70,6 +71,7 @@ impl Contexts {
         let unread = [
             ("now", Value::new_datetime("1970-01-01")),
             ("source_ip", Value::new_ip("0.0.0.0")),
+            ("credential", Value::new_string(String::new())),
             ("mfa", mfa(&Mfa::never())?),
             ("approval", approval(&Approval::none())?),
             ("break_glass", Value::new_string(String::new())),
@@ -93,7 +95,7 @@ impl Contexts {
     /// # Errors
     /// A value that Cedar cannot hold.
     pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
-        let mut pairs = Vec::with_capacity(6);
+        let mut pairs = Vec::with_capacity(7);
         for (name, unread) in &self.unread {
             let value = if reads.has(name) { self.part(context, name)? } else { unread.clone() };
             pairs.push(((*name).to_owned(), value));
@@ -115,6 +117,7 @@ impl Contexts {
                 let address = context.source_ip.to_canonical();
                 Ok(kept(&self.addresses, address, || Value::new_ip(address.to_string())))
             }
+            "credential" => Ok(Value::new_string(context.credential.clone())),
             "mfa" => mfa(&context.mfa),
             "approval" => approval(&context.approval),
             "break_glass" => Ok(Value::new_string(context.break_glass.clone())),

@@ -14,6 +14,9 @@ struct Role {
     description: String,
     #[serde(default)]
     inherits: Vec<String>,
+    /// Groups of the identity provider whose members hold it.
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +29,8 @@ struct RolesFile {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Roles {
     pub inherits: BTreeMap<String, Vec<String>>,
+    /// Group of the identity provider → roles that its members hold.
+    pub of_group: BTreeMap<String, Vec<String>>,
     /// Names in the order of the file.
     pub order: Vec<String>,
 }
@@ -85,6 +90,9 @@ pub(super) fn roles(file: &SourceFile) -> Result<Roles, Vec<Problem>> {
             problems.push(Problem::new(&file.name, line, "a role without name or description", "give it both"));
         }
         roles.order.push(role.name.clone());
+        for group in role.groups {
+            roles.of_group.entry(group).or_default().push(role.name.clone());
+        }
         if roles.inherits.insert(role.name.clone(), role.inherits).is_some() {
             let message = format!("role {} is declared twice", role.name);
             problems.push(Problem::new(&file.name, line, message, "declare it once"));
@@ -110,6 +118,12 @@ impl Roles {
             }
         }
         seen
+    }
+
+    /// The declared ones among `roles`, and those that `groups` give; without inheritance.
+    pub(super) fn held<'a>(&'a self, roles: &'a [String], groups: &'a [String]) -> BTreeSet<&'a str> {
+        let given = groups.iter().filter_map(|group| self.of_group.get(group)).flatten();
+        roles.iter().filter(|role| self.is_declared(role)).chain(given).map(String::as_str).collect()
     }
 
     fn unknown_parents(&self, file: &SourceFile) -> Vec<Problem> {

@@ -10,6 +10,7 @@ use super::problem::with_causes;
 use super::question::{Principal, PrincipalKind, ResourceRef, WorkloadFacts};
 use crate::routes::Resource;
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
+use ipnet::IpNet;
 use moka::sync::Cache;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr as _;
@@ -107,7 +108,9 @@ impl Facts {
         let who = self.principal(principal)?;
         let what = self.resource(resource)?;
         let (principal, resource) = (who.uid(), what.uid());
-        let entities = base.clone().add_entities([Entity::clone(&who), what], Some(&self.schema));
+        // Somebody who acts on their own account is one entity, as the principal knows it.
+        let what = (principal != resource).then_some(what);
+        let entities = base.clone().add_entities([Entity::clone(&who)].into_iter().chain(what), Some(&self.schema));
         Ok(Store { entities: entities.map_err(|error| with_causes(&error))?, principal, resource })
     }
 
@@ -123,14 +126,18 @@ impl Facts {
     fn new_principal(&self, principal: &Principal) -> Result<Entity, String> {
         let uid = self.types.uid(principal.kind.entity_type(), &principal.id)?;
         let above = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
-        let roles = principal.roles.iter().filter(|role| self.roles.is_declared(role));
+        let roles = self.roles.held(&principal.roles, &principal.groups).into_iter();
         let roles = roles.flat_map(|role| self.roles.closure(role)).map(|role| above(&self.types.role, role));
         let groups = principal.groups.iter().map(|group| above(&self.types.group, group));
         let parents: HashSet<EntityUid> = roles.chain(groups).collect();
         let locked = ("locked".to_owned(), RestrictedExpression::new_bool(principal.locked));
         let attributes = match principal.kind {
             PrincipalKind::User => HashMap::from([locked, text("email", &principal.email)]),
-            PrincipalKind::ApiToken => HashMap::from([locked]),
+            PrincipalKind::ApiToken => {
+                let apps = principal.apps.iter().cloned().map(RestrictedExpression::new_string);
+                let apps = ("apps".to_owned(), RestrictedExpression::new_set(apps));
+                HashMap::from([locked, apps, network(principal.network)?])
+            }
             PrincipalKind::Workload => {
                 let facts = principal.workload.as_ref().ok_or("a workload without verified claims")?;
                 workload(facts).into_iter().chain([locked]).collect()
@@ -149,6 +156,10 @@ impl Facts {
         match kind {
             Resource::Rack if uid != self.rack => Err("the rack in question is not the one behind this gateway".into()),
             Resource::Rack => Ok(Entity::new_no_attrs(uid, HashSet::new())),
+            Resource::User => self.about(PrincipalKind::User, resource),
+            Resource::ApiToken => self.about(PrincipalKind::ApiToken, resource),
+            Resource::UserRole => self.role(uid, PrincipalKind::User, resource),
+            Resource::ApiTokenRole => self.role(uid, PrincipalKind::ApiToken, resource),
             Resource::Tunnel => {
                 let (host, port) = resource.id.rsplit_once('/').ok_or("a tunnel without host and port")?;
                 let port = i64::from(u16::from_str(port).map_err(|_| "a tunnel to no port")?);
@@ -158,6 +169,23 @@ impl Facts {
             }
             _ => Ok(Entity::new_no_attrs(uid, above_rack())),
         }
+    }
+
+    /// A person or token as the thing that is acted on.
+    fn about(&self, kind: PrincipalKind, resource: &ResourceRef) -> Result<Entity, String> {
+        match &resource.about {
+            None => self.new_principal(&Principal::nobody(kind, resource.id.clone())),
+            Some(principal) if principal.kind == kind && principal.id == resource.id => self.new_principal(principal),
+            Some(_) => Err("the resource is somebody else".into()),
+        }
+    }
+
+    /// That somebody holds a role.
+    fn role(&self, uid: EntityUid, kind: PrincipalKind, resource: &ResourceRef) -> Result<Entity, String> {
+        let (holder, role) = resource.id.split_once('/').ok_or("a role of nobody")?;
+        let holder = RestrictedExpression::new_entity_uid(self.types.uid(kind.entity_type(), holder)?);
+        let attributes = HashMap::from([("holder".to_owned(), holder), text("role", role)]);
+        Entity::new(uid, attributes, HashSet::from([self.rack.clone()])).map_err(|error| error.to_string())
     }
 
     fn app_resource(&self, resource: &ResourceRef) -> Result<Entity, String> {
@@ -234,6 +262,9 @@ const RESOURCES: &[Resource] = &[
     Resource::Certificate,
     Resource::Registry,
     Resource::Tunnel,
+    Resource::UserRole,
+    Resource::ApiTokenRole,
+    Resource::Setting,
 ];
 
 /// Whether resources of this kind carry the facts of an app.
@@ -252,8 +283,26 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::Instance
         | Resource::Certificate
         | Resource::Registry
-        | Resource::Tunnel => false,
+        | Resource::Tunnel
+        | Resource::User
+        | Resource::UserRole
+        | Resource::ApiToken
+        | Resource::ApiTokenRole
+        | Resource::Setting => false,
     }
+}
+
+/// One range for each family, since Cedar cannot look through a set of ranges. No address of
+/// the family that is left out is in the range that stands for it.
+fn network(network: Option<IpNet>) -> Result<(String, RestrictedExpression), String> {
+    let (v4, v6) = match network {
+        None => ("0.0.0.0/0".to_owned(), "::/0".to_owned()),
+        Some(IpNet::V4(v4)) => (v4.trunc().to_string(), "::/128".to_owned()),
+        Some(IpNet::V6(v6)) => ("0.0.0.0/32".to_owned(), v6.trunc().to_string()),
+    };
+    let ranges = [("v4", v4), ("v6", v6)].map(|(name, range)| (name.to_owned(), RestrictedExpression::new_ip(range)));
+    let record = RestrictedExpression::new_record(ranges).map_err(|error| error.to_string())?;
+    Ok(("network".to_owned(), record))
 }
 
 fn text(name: &str, value: &str) -> (String, RestrictedExpression) {

@@ -13,7 +13,7 @@ pub const MATRIX_COMMAND: &str = "rack-gateway-api policy matrix > policies/test
 
 const HEAD: &str = "\
 Who may do what: one row per action, one column per role, for a person who holds that role alone,
-on an app that policies/apps.json does not list (production, protected).
+on an app that policies/apps.json does not list (production, protected), from a browser.
 A allowed, D denied, C denied but for a challenge (step-up or approval).
 Three letters: without a second factor, with one, with one that cannot be phished and is bound to
 the request. One letter where all three are the same.
@@ -55,17 +55,18 @@ fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).unwrap_or_default();
 }
 
+/// A person at the browser; a machine with its token.
+fn credential(kind: PrincipalKind) -> String {
+    match kind {
+        PrincipalKind::User => "web-session",
+        PrincipalKind::ApiToken => "api-token",
+        PrincipalKind::Workload => "workload-token",
+    }
+    .to_owned()
+}
+
 fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
-    let principal = Principal {
-        kind,
-        id: format!("only-{role}"),
-        roles: vec![role.to_owned()],
-        groups: Vec::new(),
-        email: String::new(),
-        locked: false,
-        version: 0,
-        workload: None,
-    };
+    let principal = Principal { roles: vec![role.to_owned()], ..Principal::nobody(kind, format!("only-{role}")) };
     let resource = canary::sample(bundle.rack(), row.resource, "unlisted");
     let fresh = |strong| Mfa {
         age_s: 0,
@@ -74,7 +75,7 @@ fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
         method: if strong { "webauthn" } else { "totp" }.to_owned(),
     };
     let letters = [Mfa::never(), fresh(false), fresh(true)].map(|mfa| {
-        let context = Context { mfa, ..canary::context(row) };
+        let context = Context { mfa, credential: credential(kind), ..canary::context(row) };
         let question = Question { principal: &principal, action: row.action, resource: &resource, context: &context };
         match bundle.decide(&question).verdict() {
             Verdict::Allow => 'A',

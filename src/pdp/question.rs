@@ -4,6 +4,7 @@
 //! and no field has a default: a fact that is not known has a value that says so.
 
 use crate::routes;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use time::OffsetDateTime;
 
@@ -70,8 +71,31 @@ pub struct Principal {
     pub locked: bool,
     /// Changes with anything that the store knows about the principal.
     pub version: u64,
+    /// Where an API token may be used from; everywhere when there is none.
+    pub network: Option<IpNet>,
+    /// The apps that an API token may be used for; all when there are none.
+    pub apps: Vec<String>,
     /// Claims of a CI run; a workload without them is refused.
     pub workload: Option<WorkloadFacts>,
+}
+
+impl Principal {
+    /// Somebody who holds nothing and of whom nothing is known but the id.
+    #[must_use]
+    pub const fn nobody(kind: PrincipalKind, id: String) -> Self {
+        Self {
+            kind,
+            id,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            email: String::new(),
+            locked: false,
+            version: 0,
+            network: None,
+            apps: Vec::new(),
+            workload: None,
+        }
+    }
 }
 
 /// What the request is about.
@@ -83,6 +107,16 @@ pub struct ResourceRef {
     pub id: String,
     /// The app it belongs to, where it belongs to one.
     pub app: Option<String>,
+    /// The person or token that it is; nobody knows one whose id is made up.
+    pub about: Option<Box<Principal>>,
+}
+
+impl ResourceRef {
+    /// A resource that is no principal.
+    #[must_use]
+    pub const fn new(kind: routes::Resource, id: String, app: Option<String>) -> Self {
+        Self { kind, id, app, about: None }
+    }
 }
 
 /// How the principal last proved a second factor.
@@ -151,6 +185,9 @@ pub struct Context {
     pub now: OffsetDateTime,
     /// The caller's address, as the gateway established it.
     pub source_ip: IpAddr,
+    /// What proved who calls: `web-session`, `cli-session`, `api-token`, `workload-token`; empty
+    /// while somebody is signing in.
+    pub credential: String,
     /// Second factor.
     pub mfa: Mfa,
     /// Approvals.

@@ -1,14 +1,9 @@
 //! The schema against the route table: an action that one of them lacks is never permitted, and a
 //! group that the schema lost takes with it every policy that names it.
 
-use crate::routes::{OWN, RACK, Row};
+pub(super) use crate::routes::rows;
 use cedar_policy::{Entities, EntityUid, Schema};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// All rows, in the order of the table.
-pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    RACK.iter().chain(OWN)
-}
 
 /// What the schema says about one action.
 #[derive(Debug, Default, PartialEq, Eq)]

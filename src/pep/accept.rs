@@ -6,6 +6,7 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap};
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::routes::{ContractError, Kind, Target};
@@ -29,20 +30,83 @@ impl Accepted {
     /// When the target, the method, the upgrade or the framing has no single meaning.
     pub fn new(gate: &Gate, request: HttpRequest) -> Result<Self, Box<Stopped>> {
         let trace = begin(gate, &request);
-        match check(&request) {
+        match check(&request).and_then(|found| host(gate, &request).map(|()| found)) {
             Ok((kind, target)) => {
-                Ok(Self { trace: Trace { socket: kind == Kind::Socket, ..trace }, kind, target, request })
+                let mut accepted =
+                    Self { trace: Trace { socket: kind == Kind::Socket, ..trace }, kind, target, request };
+                match source_ip(&accepted.request, accepted.trace.source_ip, &gate.site.proxies) {
+                    Ok(source_ip) => {
+                        accepted.trace.source_ip = source_ip;
+                        Ok(accepted)
+                    }
+                    Err(refusal) => Err(Stopped::new(accepted.trace, refusal)),
+                }
             }
             Err(refusal) => Err(Stopped::new(trace, refusal)),
         }
     }
+
+    /// What is known of the request so far.
+    #[must_use]
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The request as it came.
+    #[must_use]
+    pub const fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
+    /// Ends here: a request that proves nobody, or proves it wrongly.
+    pub fn stop(self, refusal: Refusal) -> Box<Stopped> {
+        Stopped::new(self.trace, refusal)
+    }
+}
+
+/// The one `Host`, or the authority of HTTP/2, must be the gateway's own name: links in answers,
+/// cookies and redirects are made of it.
+fn host(gate: &Gate, request: &HttpRequest) -> Result<(), Refusal> {
+    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    match named {
+        Some(host) if gate.site.is_host(host) => Ok(()),
+        Some(_) | None => Err(Refusal::WrongHost),
+    }
+}
+
+/// Most hops that are looked through.
+const HOPS: usize = 32;
+
+/// Who connects: the peer, or the nearest address that no trusted proxy vouches to be a proxy too
+/// (`X-Forwarded-For`, read from the right).
+fn source_ip(request: &HttpRequest, peer: IpAddr, proxies: &[IpNet]) -> Result<IpAddr, Refusal> {
+    let trusted = |ip: &IpAddr| proxies.iter().any(|net| net.contains(ip));
+    if !trusted(&peer) {
+        return Ok(peer);
+    }
+    let unclear = || Refusal::BadRequest("forwarded-for", "the proxy's X-Forwarded-For cannot be read");
+    let mut hops = Vec::new();
+    for value in request.headers().get_all("x-forwarded-for") {
+        hops.extend(value.to_str().map_err(|_| unclear())?.split(',').map(str::trim));
+    }
+    if hops.len() > HOPS {
+        return Err(unclear());
+    }
+    let mut nearest = peer;
+    for hop in hops.into_iter().rev() {
+        nearest = hop.parse::<IpAddr>().map_err(|_| unclear())?.to_canonical();
+        if !trusted(&nearest) {
+            break;
+        }
+    }
+    Ok(nearest)
 }
 
 /// Headers that say who calls: a second one could say somebody else.
 const ONCE: [&str; 3] = ["authorization", "session", "rack"];
 
 fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
-    let source_ip = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let source_ip = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
     Trace {
         request_id: Uuid::now_v7().to_string(),
         source_ip,

@@ -40,7 +40,7 @@ impl Identified {
         let trace = &mut self.accepted.trace;
         trace.row = Some(row);
         trace.resource = Some(format!("{}::{id}", row.resource.entity_type()));
-        let resource = ResourceRef { kind: row.resource, id, app: matched.app().map(str::to_owned) };
+        let resource = ResourceRef::new(row.resource, id, matched.app().map(str::to_owned));
         Classified { identified: self, matched, resource }
     }
 }

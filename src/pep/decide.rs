@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::audit::{EventKind, Intent, Outcome, OutcomeResult};
-use crate::identity::{Identity, PrincipalType};
-use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict};
+use crate::identity::{Identity, PrincipalType, Workload};
+use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict, WorkloadFacts};
 use crate::routes::Serves;
 use crate::telemetry;
 
 use super::event;
 use super::permit::{OwnPermit, Passed, Permit};
 use super::refusal::{Refusal, Stopped};
-use super::{Gate, Gathered, Recheck, Trace};
+use super::{Accepted, Classified, Gate, Gathered, Granted, Identified, Recheck, Trace};
 
 /// How often a decision is taken again because the caller changed meanwhile, before it is refused.
 const TRIES: u32 = 3;
@@ -83,30 +83,33 @@ impl Gathered {
 
     fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
         let Self { classified, prepared, context } = self;
-        let row = classified.matched.row();
-        let recheck = Recheck {
-            presented: classified.identified.presented,
-            action: row.action,
-            resource: classified.resource,
-            context,
+        let Classified { identified, matched, resource } = classified;
+        let Identified { accepted: Accepted { trace, request, .. }, presented, .. } = identified;
+        let row = matched.row();
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Err(Stopped::new(trace, refusal)),
         };
-        let trace = classified.identified.accepted.trace;
-        let passed = match (row.serves, prepared) {
-            (Serves::Gateway, Ok(_)) => OwnPermit::new(&decision, row, trace.clone(), intent).map(Passed::Own),
-            (Serves::Rack, Ok(prepared)) => {
+        let refused = trace.clone();
+        let passed = match row.serves {
+            Serves::Gateway => {
+                let granted =
+                    Granted { row, matched: Some(matched), trace, request, presented: Some(presented), context };
+                OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
+            }
+            Serves::Rack => {
+                let recheck = Recheck { presented, action: row.action, resource, context };
                 Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, Box::new(recheck)))
             }
-            (Serves::Gateway | Serves::Rack, Err(refusal)) => return Err(Stopped::new(trace, refusal)),
         };
-        passed.ok_or_else(|| Stopped::new(trace, Refusal::Denied(Box::new(decision))))
+        passed.ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))
     }
 
     fn refuse(self, decision: Decision) -> Box<Stopped> {
         let trace = self.classified.identified.accepted.trace;
         let refusal = match (decision.verdict(), self.prepared) {
-            (Verdict::Challenge, _) => Refusal::Challenged(Box::new(decision)),
             (Verdict::Allow, Err(refusal)) => refusal,
-            (Verdict::Allow | Verdict::Deny, _) => Refusal::Denied(Box::new(decision)),
+            (Verdict::Allow | Verdict::Deny | Verdict::Challenge, _) => Refusal::of(decision),
         };
         Stopped::new(trace, refusal)
     }
@@ -145,23 +148,39 @@ impl Standing {
     }
 }
 
-fn superseded() -> Outcome {
+pub(super) fn superseded() -> Outcome {
     let why = "nothing was done: the credential changed while this was decided";
     Outcome { message: Some(why.to_owned()), ..Outcome::of(OutcomeResult::Abandoned) }
 }
 
 pub(super) fn principal(identity: &Identity) -> Principal {
+    let kind = match identity.principal {
+        PrincipalType::User => PrincipalKind::User,
+        PrincipalType::ApiToken => PrincipalKind::ApiToken,
+        PrincipalType::Workload => PrincipalKind::Workload,
+    };
     Principal {
-        kind: match identity.principal {
-            PrincipalType::User => PrincipalKind::User,
-            PrincipalType::ApiToken => PrincipalKind::ApiToken,
-        },
+        kind,
         id: identity.id.clone(),
         roles: identity.roles.clone(),
-        groups: Vec::new(),
+        groups: identity.groups.clone(),
         email: identity.email.clone(),
         locked: identity.locked,
         version: identity.version,
-        workload: None,
+        network: identity.network,
+        apps: identity.apps.clone(),
+        workload: identity.workload.as_ref().map(workload),
+    }
+}
+
+fn workload(claims: &Workload) -> WorkloadFacts {
+    WorkloadFacts {
+        issuer: claims.issuer.clone(),
+        repository: claims.repository.clone(),
+        git_ref: claims.git_ref.clone(),
+        ref_protected: claims.ref_protected,
+        sha: claims.sha.clone(),
+        environment: claims.environment.clone(),
+        run: claims.run.clone(),
     }
 }

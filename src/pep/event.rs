@@ -33,7 +33,7 @@ pub(super) fn stopped(trace: &Trace, refusal: &Refusal, message: &str) -> Event 
     event
 }
 
-fn traced(kind: EventKind, trace: &Trace) -> Event {
+pub(super) fn traced(kind: EventKind, trace: &Trace) -> Event {
     let action = trace.row.map_or("", |row| row.action);
     Event {
         actor: trace

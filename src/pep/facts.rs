@@ -1,9 +1,11 @@
-//! Facts for policy out of option headers.
+//! Facts for policy: out of option headers, and about the person or token that a row acts on.
 
 use actix_web::http::header::HeaderMap;
 
-use crate::pdp::Exec;
-use crate::routes::{Facts, Row};
+use super::Gate;
+use crate::pdp::{Exec, Principal, PrincipalKind, ResourceRef};
+use crate::routes::{Facts, Resource, Row};
+use crate::store::{CredentialKind, CredentialRow, StoreError, UserRow};
 
 /// What would run, where the row runs something.
 pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
@@ -20,6 +22,38 @@ pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
             node_labels: text(headers, "node-labels"),
         }),
     }
+}
+
+/// The person or token that a row acts on, as a principal of policy; none for other resources, and
+/// for ids that nobody has.
+pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<Principal>>, StoreError> {
+    match resource.kind {
+        Resource::User => Ok(gate.store.user_find(&resource.id).await?.map(|user| Box::new(person(user)))),
+        Resource::ApiToken => Ok(gate.store.credential_get(&resource.id).await?.and_then(token).map(Box::new)),
+        _ => Ok(None),
+    }
+}
+
+fn person(user: UserRow) -> Principal {
+    Principal {
+        locked: user.is_locked(),
+        roles: user.roles,
+        groups: user.groups,
+        email: user.email,
+        version: user.version,
+        ..Principal::nobody(PrincipalKind::User, user.id)
+    }
+}
+
+/// None for credentials of other kinds: they are no principals.
+fn token(row: CredentialRow) -> Option<Principal> {
+    (row.kind == CredentialKind::Api).then(|| Principal {
+        roles: row.roles,
+        version: row.version,
+        network: row.network,
+        apps: row.apps,
+        ..Principal::nobody(PrincipalKind::ApiToken, row.id)
+    })
 }
 
 /// The value as text. Bytes that are not UTF-8 become U+FFFD: policy then sees a command that

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::audit::Writer;
 use crate::clock::Clock;
+use crate::config::Site;
 use crate::identity::Callers;
 use crate::pdp::Bundle;
 use crate::store::Store;
@@ -55,6 +56,6 @@ pub struct Gate {
     pub clock: Clock,
     /// `organization/name` of the rack: the id of the `Rack` entity.
     pub rack: Arc<str>,
-    /// Where people sign in, for messages: `DOMAIN`, or the address of the listener.
-    pub domain: Arc<str>,
+    /// The public face of the gateway.
+    pub site: Arc<Site>,
 }

@@ -7,13 +7,14 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
+use crate::identity::IdentifyError;
 use crate::pdp::{Approval, Context, Mfa};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
 use super::facts;
 use super::permit::{Prepared, PreparedBody};
-use super::refusal::Refusal;
-use super::{Accepted, Classified};
+use super::refusal::{Refusal, Stopped};
+use super::{Accepted, Classified, Gate};
 
 /// A request with everything that the decision reads.
 #[derive(Debug)]
@@ -25,18 +26,29 @@ pub struct Gathered {
 
 impl Classified {
     /// Gathers facts; reads the body where the contract says so, leaving it in `payload` otherwise.
-    pub async fn gather(self, payload: &mut Payload) -> Gathered {
+    ///
+    /// # Errors
+    /// When it cannot be known whom the request is about.
+    pub async fn gather(mut self, gate: &Gate, payload: &mut Payload) -> Result<Gathered, Box<Stopped>> {
+        match facts::about(gate, &self.resource).await {
+            Ok(about) => self.resource.about = about,
+            Err(error) => {
+                let refusal = Refusal::Credential(IdentifyError::Unavailable(error));
+                return Err(Stopped::new(self.identified.accepted.trace, refusal));
+            }
+        }
         let prepared = self.prepare(payload).await;
         let accepted = &self.identified.accepted;
         let context = Context {
             now: accepted.trace.at,
             source_ip: accepted.trace.source_ip,
+            credential: self.identified.known.identity.credential.kind.as_str().to_owned(),
             mfa: Mfa::never(),
             approval: Approval::none(),
             break_glass: String::new(),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
-        Gathered { classified: self, context, prepared }
+        Ok(Gathered { classified: self, context, prepared })
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {
@@ -71,7 +83,7 @@ impl Classified {
                 Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
             }
             Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
-            Body::Stream => Ok(PreparedBody::Stream),
+            Body::Stream | Body::Json { .. } => Ok(PreparedBody::Stream),
         }
     }
 }

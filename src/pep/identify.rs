@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use actix_web::http::header;
 
-use crate::identity::{IdentifyError, Known, Presented};
+use crate::identity::{CredentialError, IdentifyError, Known, Presented};
 
 use super::refusal::{Refusal, Stopped};
-use super::{Accepted, Gate};
+use super::{Accepted, Gate, browser};
 
 /// A request of a known principal.
 #[derive(Debug)]
@@ -27,16 +27,27 @@ impl Accepted {
         match self.principal(gate).await {
             Ok((presented, known)) => {
                 self.trace.identity = Some(Arc::clone(&known.identity));
+                if let Err(refusal) = browser::check(&self, &presented, &gate.site.origin) {
+                    return Err(Stopped::new(self.trace, refusal));
+                }
                 Ok(Identified { accepted: self, known, presented })
             }
             Err(error) => Err(Stopped::new(self.trace, Refusal::Credential(error))),
         }
     }
 
+    /// The `Authorization` header; without one, the cookie of a browser's session.
+    fn presented(&self) -> Result<Presented, CredentialError> {
+        let headers = self.request.headers();
+        if headers.contains_key(header::AUTHORIZATION) {
+            return Presented::from_authorization(headers.get_all(header::AUTHORIZATION).map(|value| value.as_bytes()));
+        }
+        Presented::from_cookies(headers.get_all(header::COOKIE).map(|value| value.as_bytes()))
+    }
+
     async fn principal(&self, gate: &Gate) -> Result<(Presented, Known), IdentifyError> {
-        let values = self.request.headers().get_all(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let presented = Presented::from_authorization(values)?;
+        let presented = self.presented()?;
         let known = gate.callers.find(&gate.store, &presented, self.trace.at).await?;
-        Ok((presented, known))
+        if known.identity.fits(&presented) { Ok((presented, known)) } else { Err(IdentifyError::Unknown) }
     }
 }

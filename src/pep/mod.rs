@@ -4,12 +4,15 @@
 //! can be swapped on the way, and each may stop it. What stops is recorded before it is answered.
 
 mod accept;
+mod admit;
+mod browser;
 mod classify;
 mod decide;
 mod event;
 mod facts;
 mod gate;
 mod gather;
+mod granted;
 mod identify;
 mod permit;
 mod recheck;
@@ -20,6 +23,7 @@ pub use accept::Accepted;
 pub use classify::Classified;
 pub use gate::{Active, Gate};
 pub use gather::Gathered;
+pub use granted::Granted;
 pub use identify::Identified;
 pub use permit::{OwnPermit, Passed, Permit, Prepared, PreparedBody};
 pub use recheck::{Recheck, Standing};

@@ -6,7 +6,7 @@ use crate::audit::Intent;
 use crate::pdp::{Decision, Verdict};
 use crate::routes::{Kind, Outgoing, Row};
 
-use super::{Recheck, Trace};
+use super::{Granted, Recheck};
 
 /// Proof that the decision point allowed this very request, and that an intent record of it is
 /// durable.
@@ -26,8 +26,7 @@ pub struct Permit {
 #[derive(Debug)]
 #[must_use]
 pub struct OwnPermit {
-    row: &'static Row,
-    trace: Trace,
+    granted: Granted,
     intent: Intent,
 }
 
@@ -38,7 +37,7 @@ pub enum Passed {
     /// To the rack, with the question for as long as it lasts.
     Rack(Permit, Box<Recheck>),
     /// To the gateway's own answer.
-    Own(OwnPermit),
+    Own(Box<OwnPermit>),
 }
 
 /// A request as the rack will get it, rebuilt from what was classified.
@@ -93,12 +92,12 @@ impl Permit {
 
 impl OwnPermit {
     /// The one constructor.
-    pub(super) fn new(decision: &Decision, row: &'static Row, trace: Trace, intent: Intent) -> Option<Self> {
-        (decision.verdict() == Verdict::Allow).then_some(Self { row, trace, intent })
+    pub(super) fn new(decision: &Decision, granted: Granted, intent: Intent) -> Option<Self> {
+        (decision.verdict() == Verdict::Allow).then_some(Self { granted, intent })
     }
 
-    /// Which row, what is known of the request, and the intent to complete. Spends the permit.
-    pub(crate) fn into_parts(self) -> (&'static Row, Trace, Intent) {
-        (self.row, self.trace, self.intent)
+    /// What was granted, and the intent to complete. Spends the permit.
+    pub(crate) fn into_parts(self) -> (Granted, Intent) {
+        (self.granted, self.intent)
     }
 }

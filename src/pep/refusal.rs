@@ -2,7 +2,7 @@
 
 use crate::audit::Unavailable;
 use crate::identity::{CredentialError, IdentifyError};
-use crate::pdp::Decision;
+use crate::pdp::{Decision, Verdict};
 use crate::routes::{BadParameter, ContractError, Refused, Row, TargetError};
 
 use super::{Gate, Trace, event};
@@ -14,6 +14,14 @@ pub enum Refusal {
     BadTarget(TargetError),
     /// The request has no single meaning: stable name, sentence for people.
     BadRequest(&'static str, &'static str),
+    /// The `Host` is another one.
+    WrongHost,
+    /// A page of another site makes the browser ask: stable name, sentence for people.
+    CrossSite(&'static str, &'static str),
+    /// Too often: seconds until the next try may pass.
+    TooMany(u64),
+    /// Signing in fails: status, stable name, and what to check.
+    SignIn(u16, &'static str, String),
     /// A path parameter has a value that nothing on a rack can have.
     BadParameter(BadParameter),
     /// Nobody is calling, or it cannot be known.
@@ -33,6 +41,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Of a decision that does not allow.
+    pub(super) fn of(decision: Decision) -> Self {
+        match decision.verdict() {
+            Verdict::Challenge => Self::Challenged(Box::new(decision)),
+            Verdict::Allow | Verdict::Deny => Self::Denied(Box::new(decision)),
+        }
+    }
+
     /// HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -40,11 +56,14 @@ impl Refusal {
             Self::BadTarget(error) => error.status(),
             Self::BadParameter(error) => error.status(),
             Self::BadRequest(..) => 400,
+            Self::WrongHost => 421,
+            Self::TooMany(_) => 429,
+            Self::SignIn(status, ..) => *status,
             Self::BadContract(error) => error.status(),
             Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
             Self::Credential(_) => 401,
             Self::UnknownRoute(_) => 404,
-            Self::RefusedRoute(_) | Self::Denied(_) | Self::Challenged(_) => 403,
+            Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) | Self::Challenged(_) => 403,
         }
     }
 
@@ -53,7 +72,10 @@ impl Refusal {
     pub fn slug(&self) -> &'static str {
         match self {
             Self::BadTarget(error) => error.slug(),
-            Self::BadRequest(slug, _) | Self::UnknownRoute(slug) => slug,
+            Self::BadRequest(slug, _) | Self::CrossSite(slug, _) | Self::UnknownRoute(slug) => slug,
+            Self::WrongHost => "host",
+            Self::TooMany(_) => "too-many",
+            Self::SignIn(_, slug, _) => slug,
             Self::BadParameter(error) => error.slug(),
             Self::Credential(error) => error.slug(),
             Self::RefusedRoute(_) => "refused-route",
@@ -69,9 +91,12 @@ impl Refusal {
     fn message(&self, gate: &Gate) -> String {
         let text = match self {
             Self::BadTarget(error) => format!("refused: {error}"),
-            Self::BadRequest(_, text) => format!("refused: {text}"),
+            Self::BadRequest(_, text) | Self::CrossSite(_, text) => format!("refused: {text}"),
+            Self::WrongHost => format!("refused: this gateway answers as {} only", gate.site.domain()),
+            Self::TooMany(seconds) => format!("too many attempts: try again in {seconds} seconds"),
+            Self::SignIn(_, _, text) => text.clone(),
             Self::BadParameter(error) => format!("refused: {error}"),
-            Self::Credential(error) => return credential(error, &gate.domain),
+            Self::Credential(error) => return credential(error, gate.site.domain()),
             Self::UnknownRoute(_) => "refused: no such route on this rack".to_owned(),
             Self::RefusedRoute(refused) => format!("refused: {}", refused.reason),
             Self::BadContract(error) => format!("refused: {error}"),
@@ -89,6 +114,10 @@ impl Refusal {
             Self::Denied(decision) | Self::Challenged(decision) => Some(decision),
             Self::BadTarget(_)
             | Self::BadRequest(..)
+            | Self::WrongHost
+            | Self::CrossSite(..)
+            | Self::TooMany(_)
+            | Self::SignIn(..)
             | Self::BadParameter(_)
             | Self::Credential(_)
             | Self::UnknownRoute(_)
@@ -145,6 +174,8 @@ pub struct Recorded {
     pub socket: bool,
     /// Whether the caller is known.
     pub identified: bool,
+    /// Seconds until the next try may pass, when there were too many.
+    pub retry_after: Option<u64>,
 }
 
 impl Stopped {
@@ -166,7 +197,10 @@ impl Stopped {
             tracing::error!(request.id = trace.request_id, %error, "credentials cannot be read");
         }
         match appended {
-            Ok(()) => recorded(trace, status, refusal.slug(), message),
+            Ok(()) => {
+                let retry_after = if let Refusal::TooMany(seconds) = refusal { Some(seconds) } else { None };
+                Recorded { retry_after, ..recorded(trace, status, refusal.slug(), message) }
+            }
             Err(error) => {
                 let refusal = Refusal::Unrecorded(error);
                 let message = refusal.message(gate);
@@ -191,6 +225,7 @@ fn recorded(trace: Trace, status: u16, slug: &'static str, message: String) -> R
         row: trace.row,
         socket: trace.socket,
         identified: trace.identity.is_some(),
+        retry_after: None,
         request_id: trace.request_id,
     }
 }

@@ -249,6 +249,17 @@ impl Matched {
     }
 }
 
+impl Matched {
+    /// What stands behind the `?`, by the contract of the row.
+    ///
+    /// # Errors
+    /// As [`Matched::request`].
+    pub fn query(&self) -> Result<Form, ContractError> {
+        let query = self.target().query().unwrap_or_default();
+        Ok(Form { pairs: pairs::parse(Place::Query, self.row().contract.query, query)? })
+    }
+}
+
 impl Outgoing {
     /// Reads `raw`, the whole body, as this row's form. An empty body is an empty form.
     ///

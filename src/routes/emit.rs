@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::headers::{Fate, RULES};
 use super::param::SYNTAX;
 use super::row::{Body, Facts, Kind, Row, Serves};
-use super::{OWN, RACK, REFUSED, Refused};
+use super::{API, CONSOLE, PUBLIC, RACK, REFUSED, Refused, SIGN_IN, rows};
 
 /// What the list of rows is, for a reader who sees nothing else.
 const INTRODUCTION: &str = "\
@@ -18,7 +18,8 @@ keeps it current. What is in no table here is denied with 404 and recorded.
 A query key, form key or option header that a row does not list is refused with 400, as is one that
 occurs twice; a name has one place, because the rack reads form before query before header. Bodies:
 `form` is `application/x-www-form-urlencoded`, read and written anew; `inspect` is read whole before
-it is forwarded; `stream` is never held in memory. Multipart bodies are refused with 415.
+it is forwarded; `stream` is never held in memory; JSON, for the gateway itself, is read once policy
+has decided. Multipart bodies are refused with 415.
 ";
 
 /// The table of the terminal.
@@ -58,7 +59,16 @@ pub fn json() -> String {
 pub fn markdown() -> String {
     let mut out = INTRODUCTION.to_owned();
     section(&mut out, "Answered by the rack", RACK);
-    section(&mut out, "Answered by the gateway", OWN);
+    section(&mut out, "Answered by the gateway: the console protocol", CONSOLE);
+    section(&mut out, "Answered by the gateway: management and pages", API);
+    section(&mut out, "Ways to sign in", SIGN_IN);
+    out.push_str("\nPolicy decides on these once the request has proved who asks.\n\n## Public\n\n");
+    out.push_str(
+        "Answered without knowing who asks. The list may only shrink.\n\n| Method | Path | Why |\n|---|---|---|\n",
+    );
+    for public in PUBLIC {
+        line(&mut out, &[public.kind.to_string(), code(public.path), public.why.to_owned()]);
+    }
     out.push_str("\n## Refused\n\nWith 403 and the reason, before any policy.\n\n");
     out.push_str("| Method | Path | Reason |\n|---|---|---|\n");
     for refused in REFUSED {
@@ -75,10 +85,6 @@ pub fn markdown() -> String {
         line(&mut out, &[code(rule.name), done(&rule.fate), rule.why.to_owned()]);
     }
     out
-}
-
-fn rows() -> impl Iterator<Item = &'static Row> {
-    RACK.iter().chain(OWN)
 }
 
 const fn serves(row: &Row) -> &'static str {
@@ -123,6 +129,7 @@ fn row_json(row: &'static Row) -> Value {
         Body::Form { keys, max } => json!({ "kind": "form", "keys": keys, "max": max }),
         Body::Inspect { max } => json!({ "kind": "inspect", "max": max }),
         Body::Stream => json!({ "kind": "stream" }),
+        Body::Json { max } => json!({ "kind": "json", "max": max }),
     };
     json!({
         "method": row.kind.as_str(),
@@ -175,6 +182,7 @@ fn carries(row: &Row) -> String {
         Body::Form { keys, .. } => parts.push(format!("form {}", list(keys))),
         Body::Inspect { max } => parts.push(format!("inspect, at most {max} bytes")),
         Body::Stream => parts.push("stream".to_owned()),
+        Body::Json { max } => parts.push(format!("JSON, at most {max} bytes")),
     }
     if let Some(facts) = facts(row) {
         parts.push(format!("facts {}", code(&format!("context.{facts}"))));

@@ -7,7 +7,7 @@ use super::param::Syntax;
 use super::row::{Kind, Resource, Row};
 use super::target::Target;
 use super::template::Template;
-use super::{OWN, RACK, REFUSED, Refused};
+use super::{API, CONSOLE, RACK, REFUSED, Refused};
 
 /// What the table says about a request.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ struct Bucket {
 /// Derived from the static tables; constant.
 static INDEX: LazyLock<HashMap<&'static str, Bucket>> = LazyLock::new(|| {
     let mut index: HashMap<&'static str, Bucket> = HashMap::new();
-    for row in RACK.iter().chain(OWN) {
+    for row in RACK.iter().chain(CONSOLE).chain(API) {
         let template = Template::read(row.path);
         index.entry(template.first()).or_default().rows.push(Entry { row, template });
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::contract::{ContractError, label};
 use super::row::{Body, Contract};
-use super::{OWN, RACK};
+use super::rows;
 
 /// What is done with a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("rack", Fate::Once, "names the rack to a console; the gateway serves one"),
     rule("challenge", Fate::Drop, "of the step-up handshake"),
     rule("cookie", Fate::Drop, IDENTITY),
+    rule("x-csrf-token", Fate::Once, "proves that a page of the gateway made the request"),
     rule("proxy-authorization", Fate::Drop, IDENTITY),
     rule("convox-actor", Fate::Drop, ACTOR),
     rule("x-convox-actor", Fate::Drop, ACTOR),
@@ -118,7 +119,7 @@ const JSON: &str = "application/json";
 
 /// Option headers of any row.
 static OPTIONS: LazyLock<BTreeSet<&'static str>> =
-    LazyLock::new(|| RACK.iter().chain(OWN).flat_map(|row| row.contract.headers.iter().copied()).collect());
+    LazyLock::new(|| rows().flat_map(|row| row.contract.headers.iter().copied()).collect());
 
 /// Checks the request's headers and returns those for the rack, in their order.
 pub(super) fn check(contract: &Contract, headers: &[(&str, &[u8])]) -> Result<Vec<(String, Vec<u8>)>, ContractError> {
@@ -141,8 +142,14 @@ pub(super) fn check(contract: &Contract, headers: &[(&str, &[u8])]) -> Result<Ve
             kept.push((name, value));
         }
     }
-    if body && matches!(contract.body, Body::Form { .. }) && !seen.iter().any(|name| name == "content-type") {
-        return Err(ContractError::ContentType { expected: FORM_TYPE });
+    let expected = match contract.body {
+        Body::Form { .. } => Some(FORM_TYPE),
+        // A page elsewhere cannot send this type without asking first (Fetch, CORS-safelisted headers).
+        Body::Json { .. } => Some(JSON),
+        Body::None | Body::Inspect { .. } | Body::Stream => None,
+    };
+    if let Some(expected) = expected.filter(|_| body && !seen.iter().any(|name| name == "content-type")) {
+        return Err(ContractError::ContentType { expected });
     }
     Ok(kept)
 }
@@ -209,6 +216,7 @@ fn content_type(kind: Body, value: &[u8], body: bool) -> Result<&'static str, Co
         (Body::Form { .. }, true) => (&[FORM_TYPE], FORM_TYPE),
         (Body::Form { .. }, false) => (&[FORM_TYPE, OCTETS], FORM_TYPE),
         (Body::Inspect { .. }, _) => (&[OCTETS, JSON], JSON),
+        (Body::Json { .. }, _) => (&[JSON], JSON),
         (Body::Stream | Body::None, _) => (&[OCTETS], OCTETS),
     };
     let refused = || ContractError::ContentType { expected };

@@ -25,6 +25,10 @@ pub(super) enum Syntax {
     Key,
     /// Docker registry: host, port and path.
     Server,
+    /// Id that the gateway made: a UUID in lower case.
+    Uuid,
+    /// A word of the gateway or of its policies: roles, settings.
+    Word,
 }
 
 /// The syntax of every parameter of the tables.
@@ -44,6 +48,11 @@ pub(super) const SYNTAX: &[(&str, Syntax)] = &[
     ("port", Syntax::Port),
     ("key", Syntax::Key),
     ("server", Syntax::Server),
+    ("user", Syntax::Uuid),
+    ("token", Syntax::Uuid),
+    ("session", Syntax::Uuid),
+    ("role", Syntax::Word),
+    ("setting", Syntax::Word),
 ];
 
 impl Syntax {
@@ -63,6 +72,8 @@ impl Syntax {
             Self::Port => "a number from 1 to 65535",
             Self::Key => "a path of letters, digits, dots, dashes and underscores, at most 1024",
             Self::Server => "a registry host with port and path, at most 512",
+            Self::Uuid => "an id as the gateway gives it: a UUID in lower case",
+            Self::Word => "lower-case letters, digits, dashes and underscores, at most 64",
         }
     }
 
@@ -77,6 +88,8 @@ impl Syntax {
             Self::Port => is_port(value),
             Self::Key => is_key(value),
             Self::Server => is_server(value),
+            Self::Uuid => is_uuid(value),
+            Self::Word => word(value, 64, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')),
         }
     }
 }
@@ -119,6 +132,14 @@ fn is_label(label: &str) -> bool {
 
 fn is_port(value: &str) -> bool {
     value.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == value)
+}
+
+fn is_uuid(value: &str) -> bool {
+    value.len() == 36
+        && value.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'),
+        })
 }
 
 fn is_key(value: &str) -> bool {
@@ -164,6 +185,8 @@ mod tests {
             (Syntax::Server, "index.docker.io/v1/"),
             (Syntax::Server, "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
             (Syntax::Server, "localhost:5000"),
+            (Syntax::Uuid, "0192f0c1-2b3c-7def-8123-456789abcdef"),
+            (Syntax::Word, "session_timeout_minutes"),
         ];
         for (syntax, value) in cases {
             assert!(syntax.accepts(value), "{syntax:?} {value}");
@@ -215,6 +238,11 @@ mod tests {
             (Syntax::Server, "host//x"),
             (Syntax::Server, "user@host"),
             (Syntax::Server, "host/v1//"),
+            (Syntax::Uuid, "0192F0C1-2B3C-7DEF-8123-456789ABCDEF"),
+            (Syntax::Uuid, "0192f0c12b3c7def8123456789abcdef"),
+            (Syntax::Uuid, "0192f0c1-2b3c-7def-8123-456789abcde"),
+            (Syntax::Word, "Admin"),
+            (Syntax::Word, "admin role"),
         ];
         for (syntax, value) in cases {
             assert!(!syntax.accepts(value), "{syntax:?} {value}");

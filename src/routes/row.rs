@@ -102,6 +102,16 @@ pub enum Resource {
     Registry,
     /// `{host}`, `{port}`.
     Tunnel,
+    /// `{user}`: a person who may use the gateway.
+    User,
+    /// `{user}`, `{role}`: that a person holds a role.
+    UserRole,
+    /// `{token}`: an API token.
+    ApiToken,
+    /// `{token}`, `{role}`: that an API token holds a role.
+    ApiTokenRole,
+    /// `{setting}` of the gateway.
+    Setting,
 }
 
 impl Resource {
@@ -123,6 +133,11 @@ impl Resource {
             Self::Certificate => "Certificate",
             Self::Registry => "Registry",
             Self::Tunnel => "Tunnel",
+            Self::User => "User",
+            Self::UserRole => "UserRole",
+            Self::ApiToken => "ApiToken",
+            Self::ApiTokenRole => "ApiTokenRole",
+            Self::Setting => "Setting",
         }
     }
 
@@ -145,6 +160,11 @@ impl Resource {
             Self::Certificate => &[P("certificate")],
             Self::Registry => &[P("server")],
             Self::Tunnel => &[P("host"), P("port")],
+            Self::User => &[P("user")],
+            Self::UserRole => &[P("user"), P("role")],
+            Self::ApiToken => &[P("token")],
+            Self::ApiTokenRole => &[P("token"), P("role")],
+            Self::Setting => &[P("setting")],
         }
     }
 }
@@ -173,6 +193,12 @@ pub enum Body {
     },
     /// Any bytes, streamed; never held in memory.
     Stream,
+    /// `application/json` for the gateway itself: left unread until policy has decided, then read
+    /// up to `max` bytes.
+    Json {
+        /// Most bytes that are read.
+        max: usize,
+    },
 }
 
 /// Facts that a row yields for the Cedar context beyond those of every request.
@@ -205,7 +231,7 @@ pub struct Contract {
 pub enum Serves {
     /// The rack, through the gateway.
     Rack,
-    /// The gateway itself: the console protocol of the `convox` CLI.
+    /// The gateway itself: the console protocol of the `convox` CLI, the management API, pages.
     Gateway,
 }
 
@@ -267,6 +293,11 @@ impl Row {
 
     pub(super) const fn inspect(mut self, max: usize) -> Self {
         self.contract.body = Body::Inspect { max };
+        self
+    }
+
+    pub(super) const fn json(mut self, max: usize) -> Self {
+        self.contract.body = Body::Json { max };
         self
     }
 

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// The change contradicts what is stored, or another process holds what is needed.
     #[error("{0}")]
     Conflict(String),
+    /// The row is no longer in the version that the caller has seen.
+    #[error("it was changed by somebody else meanwhile: read it again, then try again")]
+    Stale,
     /// There is no such row.
     #[error("no such row")]
     NotFound,

@@ -14,23 +14,38 @@ use sea_orm::DatabaseConnection;
 use tokio::runtime::{Handle, Runtime};
 
 mod append;
+mod cli_login;
 mod connect;
+mod counter;
+mod credential;
+mod credential_change;
 mod error;
 mod instance;
 mod liveness;
+mod login;
 mod migrate;
 mod record;
-mod token;
+mod setting;
+mod sweep;
 mod user;
+mod user_change;
+mod value;
 
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
+pub use cli_login::{CliLoginRow, NewCliLogin};
+pub use counter::RateState;
+pub use credential::{CredentialFilter, CredentialKind, CredentialRow, NewCredential};
+pub use credential_change::CredentialChange;
 pub use error::{Cause, StoreError};
 pub use instance::Instance;
 pub use liveness::Liveness;
+pub use login::{LoginChannel, LoginRow, NewLogin};
 pub use migrate::MigrationStatus;
 pub use record::{ABSENT, Ends, Half, JOIN, Record};
-pub use token::{NewToken, TokenKind, TokenRow};
-pub use user::{NewUser, UserChange, UserRow};
+pub use setting::SettingRow;
+pub use sweep::Swept;
+pub use user::{Binding, Lock, NewUser, UserRow};
+pub use user_change::UserChange;
 
 /// How to connect.
 #[derive(Clone, Debug)]

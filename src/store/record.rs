@@ -179,7 +179,7 @@ impl Store {
         self.run(async move { Ok(db.query_all_raw(statement).await?) }).await
     }
 
-    fn statement(&self, sql: &str, values: Vec<Value>) -> Statement {
+    pub(super) fn statement(&self, sql: &str, values: Vec<Value>) -> Statement {
         let backend = match self.backend() {
             Backend::Sqlite => DbBackend::Sqlite,
             Backend::Postgres => DbBackend::Postgres,

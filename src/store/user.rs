@@ -1,12 +1,13 @@
-//! People who may use the gateway.
+//! People who may use the gateway: adding and finding them.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ExprTrait as _, QueryOrder as _};
+use sea_orm::sea_query::SimpleExpr;
+use sea_orm::{ExprTrait as _, QueryOrder as _, QuerySelect as _};
 use time::OffsetDateTime;
 
 use super::append::{loaded, stored};
+use super::value::{list_from, list_text, second, sorted};
 use super::{Store, StoreError};
 
 pub(super) mod entity {
@@ -20,9 +21,16 @@ pub(super) mod entity {
         pub email: String,
         pub name: String,
         pub roles: String,
-        pub locked: bool,
+        pub groups: String,
+        pub issuer: Option<String>,
+        pub subject: Option<String>,
+        pub locked_at: Option<TimeDateTimeWithTimeZone>,
+        pub locked_reason: Option<String>,
+        pub locked_by: Option<String>,
         pub version: i64,
         pub created_at: TimeDateTimeWithTimeZone,
+        pub created_by: Option<String>,
+        pub last_login_at: Option<TimeDateTimeWithTimeZone>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -31,10 +39,30 @@ pub(super) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Who a person is at an identity provider (OpenID Connect Core 1.0 §2): the two belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The provider, as its tokens name it.
+    pub issuer: String,
+    /// The person, as the provider names them; never used again for another one.
+    pub subject: String,
+}
+
+/// That a person is shut out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Since when.
+    pub at: OffsetDateTime,
+    /// Why, for people.
+    pub reason: String,
+    /// Who did it.
+    pub by: String,
+}
+
 /// A person, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRow {
-    /// Stable name: the subject at the identity provider.
+    /// Their name in policy and records, a UUID.
     pub id: String,
     /// Address, unique, lower-case.
     pub email: String,
@@ -42,18 +70,34 @@ pub struct UserRow {
     pub name: String,
     /// Roles by name.
     pub roles: Vec<String>,
+    /// Groups at the identity provider, in order, as of the last sign-in.
+    pub groups: Vec<String>,
+    /// Who signs in as them; nobody has until there is one.
+    pub binding: Option<Binding>,
     /// Whether everything is refused.
-    pub locked: bool,
+    pub lock: Option<Lock>,
     /// Grows with every change.
     pub version: u64,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// Who made it, where that is known.
+    pub created_by: Option<String>,
+    /// When they last signed in.
+    pub last_login_at: Option<OffsetDateTime>,
+}
+
+impl UserRow {
+    /// Whether everything is refused.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
 }
 
 /// A person to add.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewUser {
-    /// Stable name: the subject at the identity provider.
+    /// Their name in policy and records, a UUID.
     pub id: String,
     /// Address; stored lower-case.
     pub email: String,
@@ -61,17 +105,16 @@ pub struct NewUser {
     pub name: String,
     /// Roles by name.
     pub roles: Vec<String>,
+    /// Groups at the identity provider.
+    pub groups: Vec<String>,
+    /// Who signs in as them, when that is known already.
+    pub binding: Option<Binding>,
+    /// Who makes it.
+    pub created_by: Option<String>,
 }
 
-/// What to change about a person; `None` leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UserChange {
-    /// Name for people.
-    pub name: Option<String>,
-    /// Roles by name.
-    pub roles: Option<Vec<String>>,
-    /// Whether everything is refused.
-    pub locked: Option<bool>,
+fn lock_from(at: Option<OffsetDateTime>, reason: Option<String>, by: Option<String>) -> Option<Lock> {
+    at.map(|at| Lock { at, reason: reason.unwrap_or_default(), by: by.unwrap_or_default() })
 }
 
 impl TryFrom<entity::Model> for UserRow {
@@ -79,56 +122,47 @@ impl TryFrom<entity::Model> for UserRow {
 
     fn try_from(row: entity::Model) -> Result<Self, StoreError> {
         Ok(Self {
-            roles: roles_from(&row.roles)?,
+            roles: list_from(&row.roles)?,
+            groups: list_from(&row.groups)?,
             id: row.id,
             email: row.email,
             name: row.name,
-            locked: row.locked,
+            binding: row.issuer.zip(row.subject).map(|(issuer, subject)| Binding { issuer, subject }),
+            lock: lock_from(row.locked_at, row.locked_reason, row.locked_by),
             version: loaded(row.version)?,
             created_at: row.created_at,
+            created_by: row.created_by,
+            last_login_at: row.last_login_at,
         })
     }
-}
-
-/// Roles as the JSON text in which they are stored.
-pub(super) fn roles_text(roles: &[String]) -> String {
-    serde_json::Value::from(roles).to_string()
-}
-
-pub(super) fn roles_from(text: &str) -> Result<Vec<String>, StoreError> {
-    serde_json::from_str(text).map_err(|_| StoreError::Corrupt("a list of roles is not JSON".to_owned()))
 }
 
 impl Store {
     /// Adds a person.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the id or the address is taken; [`StoreError::Unavailable`].
+    /// [`StoreError::Conflict`] when the id, the address or the subject is taken;
+    /// [`StoreError::Unavailable`].
     pub async fn user_create(&self, user: NewUser, now: OffsetDateTime) -> Result<UserRow, StoreError> {
-        let row = entity::Model {
-            id: user.id,
-            email: user.email.to_lowercase(),
-            name: user.name,
-            roles: roles_text(&user.roles),
-            locked: false,
-            version: stored(1)?,
-            created_at: now,
-        };
+        let (issuer, subject) = user.binding.map(|binding| (binding.issuer, binding.subject)).unzip();
         let insert = entity::ActiveModel {
-            id: Set(row.id.clone()),
-            email: Set(row.email.clone()),
-            name: Set(row.name.clone()),
-            roles: Set(row.roles.clone()),
-            locked: Set(row.locked),
-            version: Set(row.version),
-            created_at: Set(row.created_at),
+            id: Set(user.id),
+            email: Set(user.email.to_lowercase()),
+            name: Set(user.name),
+            roles: Set(list_text(&user.roles)),
+            groups: Set(list_text(&sorted(user.groups))),
+            issuer: Set(issuer),
+            subject: Set(subject),
+            locked_at: Set(None),
+            locked_reason: Set(None),
+            locked_by: Set(None),
+            version: Set(stored(1)?),
+            created_at: Set(second(now)),
+            created_by: Set(user.created_by),
+            last_login_at: Set(None),
         };
         let db = self.inner.write.clone();
-        self.run(async move {
-            entity::Entity::insert(insert).exec_without_returning(&db).await?;
-            row.try_into()
-        })
-        .await
+        self.run(async move { entity::Entity::insert(insert).exec_with_returning(&db).await?.try_into() }).await
     }
 
     /// Finds a person by id.
@@ -147,7 +181,15 @@ impl Store {
         self.user_where(entity::Column::Email.eq(email.to_lowercase())).await
     }
 
-    async fn user_where(&self, filter: sea_orm::sea_query::SimpleExpr) -> Result<Option<UserRow>, StoreError> {
+    /// Finds a person by who they are at their identity provider.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn user_find_by_subject(&self, issuer: &str, subject: &str) -> Result<Option<UserRow>, StoreError> {
+        self.user_where(entity::Column::Issuer.eq(issuer).and(entity::Column::Subject.eq(subject))).await
+    }
+
+    async fn user_where(&self, filter: SimpleExpr) -> Result<Option<UserRow>, StoreError> {
         let db = self.inner.read.clone();
         self.run(async move {
             let row = entity::Entity::find().filter(filter).one(&db).await?;
@@ -156,40 +198,37 @@ impl Store {
         .await
     }
 
-    /// All people, by address.
+    /// Up to `limit` people by address, those after the address `after`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn user_list(&self) -> Result<Vec<UserRow>, StoreError> {
+    pub async fn user_list(&self, after: Option<&str>, limit: u64) -> Result<Vec<UserRow>, StoreError> {
+        let mut select = entity::Entity::find().order_by_asc(entity::Column::Email).limit(limit);
+        if let Some(after) = after {
+            select = select.filter(entity::Column::Email.gt(after.to_lowercase()));
+        }
         let db = self.inner.read.clone();
-        self.run(async move {
-            let rows = entity::Entity::find().order_by_asc(entity::Column::Email).all(&db).await?;
-            rows.into_iter().map(UserRow::try_from).collect()
-        })
-        .await
+        self.run(async move { select.all(&db).await?.into_iter().map(UserRow::try_from).collect() }).await
     }
 
-    /// Changes a person and counts the version up, so that nothing cached about them stays.
+    /// How many people who are not locked hold this role themselves. Roles that imply others are
+    /// not looked through.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`].
-    pub async fn user_update(&self, id: &str, change: UserChange) -> Result<(), StoreError> {
-        let mut update = entity::Entity::update_many()
-            .col_expr(entity::Column::Version, Expr::col(entity::Column::Version).add(1))
-            .filter(entity::Column::Id.eq(id));
-        if let Some(name) = change.name {
-            update = update.col_expr(entity::Column::Name, Expr::value(name));
-        }
-        if let Some(roles) = change.roles {
-            update = update.col_expr(entity::Column::Roles, Expr::value(roles_text(&roles)));
-        }
-        if let Some(locked) = change.locked {
-            update = update.col_expr(entity::Column::Locked, Expr::value(locked));
-        }
-        let db = self.inner.write.clone();
+    /// [`StoreError::Unavailable`].
+    pub async fn users_with_role(&self, role: &str) -> Result<u64, StoreError> {
+        let select = entity::Entity::find()
+            .select_only()
+            .column(entity::Column::Roles)
+            .filter(entity::Column::LockedAt.is_null())
+            .into_tuple::<String>();
+        let (db, role) = (self.inner.read.clone(), role.to_owned());
         self.run(async move {
-            let done = update.exec(&db).await?;
-            if done.rows_affected == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+            select
+                .all(&db)
+                .await?
+                .iter()
+                .try_fold(0, |count, text| Ok(if list_from(text)?.contains(&role) { count + 1 } else { count }))
         })
         .await
     }

@@ -3,11 +3,13 @@
 
 mod attacks;
 mod audit;
+mod client;
 mod compile_fail;
 mod dev_rack;
 mod failure;
 mod gateway;
 mod harness;
+mod identity;
 mod oidc;
 mod process;
 mod replay;

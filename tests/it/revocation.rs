@@ -5,13 +5,14 @@ use rack_gateway::store::UserChange;
 use rack_gateway::upstream::Limits;
 
 use crate::harness::gateway::{issuer, launch};
-use crate::harness::{Db, Gateway};
+use crate::harness::{Db, Gateway, basic};
 use crate::replay::peer::Wire;
 use crate::rows::CountingRack;
 
 async fn status(addr: std::net::SocketAddr, authorization: &str, method: &str, path: &str) -> u16 {
     let mut wire = Wire::connect(addr).await;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {authorization}\r\n\r\n");
     wire.send(head.as_bytes()).await;
     wire.message(false).await.unwrap().status()
 }
@@ -34,18 +35,22 @@ async fn a_change_on_one_replica_holds_on_the_other() {
     }
     let roles = |role: &str| UserChange { roles: Some(vec![role.to_owned()]), ..UserChange::default() };
     for (role, expected) in [("viewer", 403), ("ops", 200)] {
-        store.user_update(&user.id, roles(role)).await.unwrap();
+        store.user_update(&user.id, roles(role), None).await.unwrap();
         assert_eq!(restart(there.addr).await, expected, "{role}");
         assert_eq!(restart(here.addr()).await, expected, "{role}");
     }
     rack.take();
-    let locked = UserChange { locked: Some(true), ..UserChange::default() };
-    store.user_update(&user.id, locked).await.unwrap();
-    assert_eq!(restart(there.addr).await, 403);
-    let row = store.token_list(Some(&user.id)).await.unwrap().remove(0);
-    issuer(&here.running).revoke(&row.id).await.unwrap();
+    let issuer = issuer(&here.running);
+    assert_eq!(store.user_lock(&user.id, "left", "test", issuer.now).await, Ok(1));
     for addr in [there.addr, here.addr()] {
         assert_eq!(restart(addr).await, 401);
+    }
+    // A credential that is given out by mistake still proves who it is, and policy refuses them.
+    let end = issuer.now + time::Duration::days(1);
+    let late = issuer.cli_token("ops@example.com", "late", None, end).await.unwrap();
+    let late = basic(late.expose());
+    for addr in [there.addr, here.addr()] {
+        assert_eq!(status(addr, &late, "POST", "/apps/myapp/services/web/restart").await, 403);
     }
     assert_eq!(rack.take(), 0, "the rack saw something after the change");
     there.stop().await;

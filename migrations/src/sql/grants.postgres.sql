@@ -4,4 +4,6 @@ GRANT SELECT, INSERT ON audit_records TO {role};
 GRANT SELECT, INSERT ON audit_head TO {role};
 GRANT UPDATE (seq, chain) ON audit_head TO {role};
 GRANT SELECT ON identity_epoch TO {role};
-GRANT SELECT, INSERT, UPDATE ON instances, users, tokens TO {role};
+GRANT SELECT, INSERT, UPDATE ON instances TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON users, credentials TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON logins, cli_logins, rate_limits, workload_jtis, settings TO {role};

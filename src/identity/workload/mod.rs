@@ -1,6 +1,7 @@
 //! Who a CI run is: an identity token of its platform, believed and read (RFC 8693 §2.1 `subject_token`).
 
 mod facts;
+mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,32 +16,21 @@ use super::oidc::{
 };
 use crate::config::{WorkloadIssuer, WorkloadSettings};
 
+pub use run::Workload;
+
 /// Longest token that is looked at, in bytes.
 const LONGEST: usize = 16 << 10;
 /// Longest life of a token, and how far it may be off.
 const LONGEST_LIFE: Duration = Duration::seconds(3600 + 60);
 
-/// What a platform says of one of its runs. An empty text means that it does not say.
+/// What a platform says of one of its runs, believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadClaims {
     /// What the settings call the platform.
     pub issuer_name: String,
-    /// The `iss` claim.
-    pub issuer: String,
-    /// The `sub` claim.
-    pub subject: String,
-    /// The repository, as the platform writes it: `acme/shop`.
-    pub repository: String,
-    /// The git ref: `refs/heads/main`.
-    pub git_ref: String,
-    /// Whether the platform protects that ref. False where it does not say.
-    pub ref_protected: bool,
-    /// The commit.
-    pub sha: String,
-    /// The deployment environment.
-    pub environment: String,
-    /// The run.
-    pub run: String,
+    /// The run. An empty text means that the platform does not say; a ref of which it does not say
+    /// so is not protected.
+    pub workload: Workload,
     /// The `jti` claim, or where there is none the SHA-256 of what is signed, in hex: to take it once.
     pub token_id: String,
     /// When the token ends.
@@ -184,15 +174,17 @@ fn claims(settings: &WorkloadIssuer, verified: Verified, jwt: &str) -> Result<Wo
     let jti = facts::text(all, Some("jti"))?;
     Ok(WorkloadClaims {
         issuer_name: settings.name.clone(),
-        issuer: settings.issuer.clone(),
-        repository: facts::text(all, names.repository.as_deref())?,
-        git_ref: facts::git_ref(all, names)?,
-        ref_protected: facts::is_true(all, names.ref_protected.as_deref())?,
-        sha: facts::text(all, names.sha.as_deref())?,
-        environment: facts::text(all, names.environment.as_deref())?,
-        run: facts::text(all, names.run.as_deref())?,
+        workload: Workload {
+            issuer: settings.issuer.clone(),
+            repository: facts::text(all, names.repository.as_deref())?,
+            git_ref: facts::git_ref(all, names)?,
+            ref_protected: facts::is_true(all, names.ref_protected.as_deref())?,
+            sha: facts::text(all, names.sha.as_deref())?,
+            environment: facts::text(all, names.environment.as_deref())?,
+            run: facts::text(all, names.run.as_deref())?,
+            subject: verified.subject,
+        },
         token_id: if jti.is_empty() { digest(jwt) } else { jti },
-        subject: verified.subject,
         expires_at: verified.expires_at,
     })
 }

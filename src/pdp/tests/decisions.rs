@@ -40,7 +40,7 @@ fn a_permit_is_named() {
 fn a_challenge_is_posed_only_where_it_helps() {
     use ChallengeKind::{Approval as Approve, Mfa as Factor, MfaBound as Bound};
     let release = of_app(Resource::Release, "shop/R1");
-    let certificate = ResourceRef { kind: Resource::Certificate, id: "acme".to_owned(), app: None };
+    let certificate = ResourceRef::new(Resource::Certificate, "acme".to_owned(), None);
     let none = Mfa::never;
     type Case<'a> = (&'a str, &'a str, &'a ResourceRef, Mfa, i64, Verdict, &'a [ChallengeKind]);
     let cases: &[Case<'_>] = &[
@@ -142,8 +142,7 @@ fn facts_reach_the_policies() {
     assert_eq!(ask(&bundle, &ada, "process:start", &shop, &exec("rake db:migrate")).verdict(), Verdict::Allow);
     assert_denied_by(&ask(&bundle, &ada, "process:start", &shop, &exec("sh -c rm")), "facts.command");
 
-    let tunnel =
-        |host: &str, port: u16| ResourceRef { kind: Resource::Tunnel, id: format!("{host}/{port}"), app: None };
+    let tunnel = |host: &str, port: u16| ResourceRef::new(Resource::Tunnel, format!("{host}/{port}"), None);
     assert_eq!(ask(&bundle, &ada, "tunnel:open", &tunnel("db", 5432), &ordinary()).verdict(), Verdict::Allow);
     assert_denied_by(&ask(&bundle, &ada, "tunnel:open", &tunnel("db", 22), &ordinary()), "facts.tunnel");
     assert_denied_by(&ask(&bundle, &ada, "tunnel:open", &tunnel("meta", 5432), &ordinary()), "facts.tunnel");

@@ -29,24 +29,21 @@ fn bundle(added: &[(&str, &str)]) -> Bundle {
 
 fn user(role: &str) -> Principal {
     Principal {
-        kind: PrincipalKind::User,
-        id: format!("the {role}"),
         roles: if role.is_empty() { Vec::new() } else { vec![role.to_owned()] },
-        groups: Vec::new(),
         email: "somebody@example.com".to_owned(),
         locked: false,
         version: 1,
-        workload: None,
+        ..Principal::nobody(PrincipalKind::User, format!("the {role}"))
     }
 }
 
 fn rack() -> ResourceRef {
-    ResourceRef { kind: Resource::Rack, id: "dev".to_owned(), app: None }
+    ResourceRef::new(Resource::Rack, "dev".to_owned(), None)
 }
 
 fn of_app(kind: Resource, id: &str) -> ResourceRef {
     let app = id.split('/').next().map(str::to_owned);
-    ResourceRef { kind, id: id.to_owned(), app }
+    ResourceRef::new(kind, id.to_owned(), app)
 }
 
 fn ordinary() -> Context {
@@ -55,6 +52,7 @@ fn ordinary() -> Context {
         source_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         mfa: Mfa::never(),
         approval: Approval::none(),
+        credential: "cli-session".to_owned(),
         break_glass: String::new(),
         exec: None,
     }

@@ -5,7 +5,17 @@ use super::{Sources, sources};
 use std::collections::BTreeSet;
 
 /// Groups that have side effects; the schema puts `mutate` above them.
-const MUTATING: &[&str] = &["operate", "shell", "privileged-shell", "deploy", "rack-admin", "destructive"];
+const MUTATING: &[&str] = &[
+    "operate",
+    "shell",
+    "privileged-shell",
+    "deploy",
+    "rack-admin",
+    "destructive",
+    "credential-create",
+    "identity-admin",
+    "settings-admin",
+];
 
 #[test]
 fn schema_and_route_table_agree() {

@@ -139,8 +139,7 @@ fn questions_that_make_no_sense_are_denied() {
     grouped.kind = PrincipalKind::ApiToken;
     grouped.groups = vec!["people".to_owned()];
     let exec = Context { exec: Some(Default::default()), ..ordinary() };
-    let other =
-        |kind, id: &str, app: Option<&str>| ResourceRef { kind, id: id.to_owned(), app: app.map(str::to_owned) };
+    let other = |kind, id: &str, app: Option<&str>| ResourceRef::new(kind, id.to_owned(), app.map(str::to_owned));
     let app = of_app(Resource::App, "shop");
     let cases = [
         (&ada, "app:remove", rack(), ordinary(), "action app:remove is unknown"),

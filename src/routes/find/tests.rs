@@ -6,7 +6,7 @@ use super::super::template::Part;
 use super::*;
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    RACK.iter().chain(OWN)
+    RACK.iter().chain(CONSOLE).chain(API)
 }
 
 /// Values that reach for another row: names of literals, and values that look like suffixes.
@@ -20,6 +20,8 @@ fn samples(name: &str) -> Vec<&'static str> {
         Some(Syntax::Port) => vec!["5432"],
         Some(Syntax::Key) => vec!["tmp/a.tgz", "logs", "a/b/c/d/e/f"],
         Some(Syntax::Server) => vec!["index.docker.io/v1/", "localhost:5000", "quay.io"],
+        Some(Syntax::Uuid) => vec!["0192f0c1-2b3c-7def-8123-456789abcdef"],
+        Some(Syntax::Word) => vec!["viewer", "lock", "sessions"],
         None => panic!("no syntax for {name}"),
     }
 }

@@ -7,7 +7,10 @@ use crate::routes::hostile::{Case, cases};
 use crate::rows::CountingRack;
 
 fn bytes(case: &Case, authorization: &str) -> Vec<u8> {
-    let mut out = format!("{} {} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n", case.method, case.target);
+    let mut out = format!(
+        "{} {} HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {authorization}\r\n",
+        case.method, case.target
+    );
     if let Some(value) = &case.upgrade {
         out += &format!("Connection: Upgrade\r\nUpgrade: {value}\r\nSec-WebSocket-Version: 13\r\n");
         out += "Sec-WebSocket-Key: j1p6Oko7l6ZS+XPD7QBSSg==\r\n";

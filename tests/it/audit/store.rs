@@ -1,83 +1,15 @@
-//! Users and tokens, the guards of the tables, and the schema itself.
+//! The guards of the tables, and the schema itself.
 
 use rack_gateway::audit::{Event, EventKind};
-use rack_gateway::store::{NewToken, NewUser, Options, Store, StoreError, TokenKind, UserChange};
-use time::OffsetDateTime;
-use time::macros::datetime;
+use rack_gateway::store::{Options, Store, StoreError};
 
 use super::append::{all, assert_whole, writer};
 use crate::harness::db::Db;
 use crate::harness::postgres;
-
-const NOW: OffsetDateTime = datetime!(2026-11-21 10:00:00.123456 UTC);
+use crate::identity::{NOW, alice, session};
 
 mod both {
-    crate::on_both!(users, tokens, records_are_only_added, the_schema, concurrent_migrations);
-}
-
-fn alice() -> NewUser {
-    let roles = vec!["viewer".to_owned(), "ops".to_owned()];
-    NewUser { id: "u1".to_owned(), email: "Alice@Example.com".to_owned(), name: "Alice".to_owned(), roles }
-}
-
-fn token(id: &str, kind: TokenKind, user: Option<&str>, hash: u8) -> NewToken {
-    NewToken {
-        id: id.to_owned(),
-        kind,
-        name: format!("token {id}"),
-        user_id: user.map(str::to_owned),
-        roles: vec!["cicd".to_owned()],
-        secret_hash: [hash; 32],
-        expires_at: Some(NOW),
-    }
-}
-
-async fn users(db: Db) {
-    let store = db.store().await;
-    let made = store.user_create(alice(), NOW).await.expect("a user");
-    assert_eq!((made.email.as_str(), made.version, made.locked), ("alice@example.com", 1, false));
-    assert_eq!(store.user_find_by_email("ALICE@example.COM").await, Ok(Some(made.clone())));
-    assert_eq!(store.user_find("u1").await, Ok(Some(made.clone())));
-    assert_eq!(store.user_find("u2").await, Ok(None));
-    let twin = NewUser { id: "u2".to_owned(), ..alice() };
-    assert!(matches!(store.user_create(twin, NOW).await, Err(StoreError::Conflict(_))), "the address is taken");
-    let change = UserChange { locked: Some(true), roles: Some(vec![]), ..UserChange::default() };
-    store.user_update("u1", change).await.expect("a change");
-    let changed = store.user_list().await.expect("a list");
-    assert_eq!(changed.len(), 1);
-    assert_eq!((changed[0].version, changed[0].locked, changed[0].roles.len()), (2, true, 0));
-    assert_eq!((changed[0].name.as_str(), changed[0].created_at), ("Alice", NOW));
-    assert_eq!(store.user_update("u9", UserChange::default()).await, Err(StoreError::NotFound));
-}
-
-async fn tokens(db: Db) {
-    let store = db.store().await;
-    let user = store.user_create(alice(), NOW).await.expect("a user");
-    store.token_create(token("t1", TokenKind::Cli, Some("u1"), 1), NOW).await.expect("a token");
-    store.token_create(token("t2", TokenKind::Api, None, 2), NOW).await.expect("a token");
-    for (wrong, why) in [
-        (token("t3", TokenKind::Api, None, 2), "the same secret"),
-        (token("t3", TokenKind::Cli, Some("nobody"), 3), "no such person"),
-    ] {
-        assert!(matches!(store.token_create(wrong, NOW).await, Err(StoreError::Conflict(_))), "{why}");
-    }
-    store.token_create(token("t3", TokenKind::Cli, None, 3), NOW).await.expect_err("a CLI token acts as somebody");
-    let found = store.token_find(&[1; 32]).await.expect("a search").expect("a token");
-    assert_eq!((found.id.as_str(), found.kind, found.user), ("t1", TokenKind::Cli, Some(user)));
-    assert_eq!((found.expires_at, found.revoked_at, found.last_used_at), (Some(NOW), None, None));
-    assert_eq!(store.token_find(&[9; 32]).await, Ok(None));
-    let api = store.token_find(&[2; 32]).await.expect("a search").expect("a token");
-    assert_eq!((api.kind, api.user, api.roles), (TokenKind::Api, None, vec!["cicd".to_owned()]));
-    let later = NOW + time::Duration::hours(1);
-    store.token_touch("t1", later).await.expect("a touch");
-    store.token_revoke("t1", later).await.expect("revoked");
-    store.token_revoke("t1", later + time::Duration::hours(1)).await.expect("again");
-    let revoked = store.token_find(&[1; 32]).await.expect("a search").expect("a token");
-    assert_eq!((revoked.revoked_at, revoked.last_used_at), (Some(later), Some(later)), "the first time stays");
-    assert_eq!(store.token_revoke("t9", later).await, Err(StoreError::NotFound));
-    let ids = |list: Vec<rack_gateway::store::TokenRow>| list.into_iter().map(|t| t.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.token_list(Some("u1")).await.expect("a list")), ["t1"]);
-    assert_eq!(store.token_list(None).await.expect("a list").len(), 2);
+    crate::on_both!(records_are_only_added, the_schema, concurrent_migrations);
 }
 
 async fn records_are_only_added(db: Db) {
@@ -152,14 +84,17 @@ async fn a_serving_role_can_serve_and_no_more() {
     drop(held);
     assert!(writer.shutdown(std::time::Duration::from_secs(5)).await, "the run can be ended");
     store.user_create(alice(), NOW).await.expect("a user");
-    store.token_create(token("t1", TokenKind::Cli, Some("u1"), 1), NOW).await.expect("a token");
+    store.credential_create(session("c1", "u1", 1), NOW).await.expect("a session");
+    store.sweep(NOW).await.expect("a sweep");
+    store.user_delete("u1").await.expect("deleted");
     let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("connect");
     for sql in [
         "ALTER TABLE audit_records DISABLE TRIGGER USER",
         "UPDATE audit_records SET actor = 'x'",
         "DELETE FROM audit_records",
         "TRUNCATE audit_records",
-        "DELETE FROM users",
+        "TRUNCATE users CASCADE",
+        "UPDATE identity_epoch SET epoch = 1",
         "UPDATE audit_head SET origin = 'x'",
         "CREATE TABLE mine (id int)",
     ] {

@@ -112,6 +112,6 @@ async fn passes_again(gateway: &Gateway, rack: &CountingRack, fault: &str) {
 async fn get(gateway: &Gateway, path: &str, authorized: bool) -> u16 {
     let mut wire = Wire::connect(gateway.addr()).await;
     let credential = if authorized { format!("Authorization: {}\r\n", gateway.basic("admin")) } else { String::new() };
-    wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{credential}\r\n").as_bytes()).await;
+    wire.send(format!("GET {path} HTTP/1.1\r\nHost: gateway.example.com\r\n{credential}\r\n").as_bytes()).await;
     wire.message(false).await.unwrap().status()
 }

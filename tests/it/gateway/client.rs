@@ -12,16 +12,22 @@ pub(super) struct Ask<'a> {
     pub(super) target: &'a str,
     pub(super) headers: Vec<(&'a str, &'a str)>,
     pub(super) body: &'a [u8],
+    /// Reached by its address, as the development set-up is, rather than by its public name.
+    pub(super) local: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(super) fn new(method: &'a str, target: &'a str, authorization: &'a str) -> Self {
         let headers = if authorization.is_empty() { vec![] } else { vec![("Authorization", authorization)] };
-        Self { method, target, headers, body: b"" }
+        Self { method, target, headers, body: b"", local: false }
     }
 
     pub(super) fn get(target: &'a str, authorization: &'a str) -> Self {
         Self::new("GET", target, authorization)
+    }
+
+    pub(super) fn local(self) -> Self {
+        Self { local: true, ..self }
     }
 
     pub(super) fn header(mut self, name: &'a str, value: &'a str) -> Self {
@@ -35,8 +41,11 @@ impl<'a> Ask<'a> {
 
     /// The bytes of the request.
     pub(super) fn bytes(&self, addr: SocketAddr) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {addr}\r\n", self.method, self.target);
-        for (name, value) in &self.headers {
+        let named = self.headers.iter().find(|(name, _)| *name == "Host").map(|(_, value)| (*value).to_owned());
+        let public = if self.local { addr.to_string() } else { "gateway.example.com".to_owned() };
+        let host = named.unwrap_or(public);
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.target);
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != "Host") {
             head += &format!("{name}: {value}\r\n");
         }
         if !matches!(self.method, "GET" | "DELETE") || !self.body.is_empty() {

@@ -72,9 +72,10 @@ async fn credentials_that_are_good_no_more_say_so_in_the_only_words_that_show() 
         let store = gateway.running.gate.store.clone();
         let issuer = issuer(&gateway.running);
         let past = issuer.now - time::Duration::seconds(1);
-        let expired = issuer.cli_token("admin@example.com", "old", None, Some(past)).await.unwrap();
-        let revoked = issuer.cli_token("admin@example.com", "lost", None, None).await.unwrap();
-        let row = store.token_find(&revoked.hash().0).await.unwrap().unwrap();
+        let expired = issuer.cli_token("admin@example.com", "old", None, past).await.unwrap();
+        let revoked =
+            issuer.cli_token("admin@example.com", "lost", None, issuer.now + time::Duration::days(1)).await.unwrap();
+        let row = store.credential_find(&revoked.hash().0).await.unwrap().unwrap();
         let before = basic(revoked.expose());
         assert_eq!(Ask::get("/auth?", &before).send(gateway.addr()).await.status(), 200);
         issuer.revoke(&row.id).await.unwrap();

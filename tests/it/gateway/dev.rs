@@ -71,9 +71,9 @@ async fn the_first_screen_is_enough_to_begin() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start(data.path()).await;
     let [gateway, rack, metrics] = ["gateway", "rack", "metrics"].map(|name| dev.address(name));
-    assert_eq!(Ask::get("/api/v1/ready", "").send(gateway).await.status(), 200);
-    assert_eq!(Ask::get("/metrics", "").send(metrics).await.status(), 200);
-    assert_eq!(Ask::get("/apps?", "").send(rack).await.status(), 401, "the rack has a password of its own");
+    assert_eq!(Ask::get("/api/v1/ready", "").local().send(gateway).await.status(), 200);
+    assert_eq!(Ask::get("/metrics", "").local().send(metrics).await.status(), 200);
+    assert_eq!(Ask::get("/apps?", "").local().send(rack).await.status(), 401, "the rack has a password of its own");
     let credentials = dev.credentials();
     let people: Vec<&String> = credentials.keys().collect();
     let mut expected: Vec<String> = PEOPLE.iter().map(|name| format!("{name}@example.com")).collect();
@@ -81,10 +81,10 @@ async fn the_first_screen_is_enough_to_begin() {
     assert_eq!(people, expected.iter().collect::<Vec<_>>(), "{}", dev.screen);
 
     for (person, authorization) in &credentials {
-        let answer = Ask::get("/apps?", authorization).send(gateway).await;
+        let answer = Ask::get("/apps?", authorization).local().send(gateway).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
         assert_eq!(json(&answer)[0]["name"], "myapp", "{person}");
-        let answer = Ask::new("DELETE", "/apps/nosuch?", authorization).send(gateway).await;
+        let answer = Ask::new("DELETE", "/apps/nosuch?", authorization).local().send(gateway).await;
         // The rack's own answer, for whoever got that far.
         let status = if person == "admin@example.com" { 404 } else { 403 };
         assert_eq!(answer.status(), status, "{person}: {}", text(&answer));
@@ -92,7 +92,7 @@ async fn the_first_screen_is_enough_to_begin() {
             assert!(error(&answer).contains("app:delete on App nosuch refused"), "{person}: {}", text(&answer));
         }
     }
-    assert_eq!(Ask::get("/apps/myapp?", &credentials["viewer@example.com"]).send(gateway).await.status(), 200);
+    assert_eq!(Ask::get("/apps/myapp?", &credentials["viewer@example.com"]).local().send(gateway).await.status(), 200);
     dev.stop().await;
     let url = format!("sqlite://{}", data.path().join("rack-gateway.sqlite").display());
     assert!(run(&["audit", "verify"], &[("RGW_DATABASE_URL", &url)]).await.status.success());
@@ -109,24 +109,25 @@ async fn a_deployment_goes_through() {
     for person in ["admin@example.com", "deployer@example.com"] {
         let authorization = credentials[person].as_str();
         let get = async |target: &str| {
-            let answer = Ask::get(target, authorization).send(gateway).await;
+            let answer = Ask::get(target, authorization).local().send(gateway).await;
             assert_eq!(answer.status(), 200, "{person} {target}: {}", text(&answer));
             json(&answer)
         };
         get("/system?").await;
         let source = Ask::new("POST", "/apps/myapp/objects/tmp/0123456789abcdef.tgz?", authorization);
         let source = source.header("Content-Type", "application/octet-stream");
-        let answer = Ask { body: b"source code", ..source }.send(gateway).await;
+        let answer = Ask { body: b"source code", ..source }.local().send(gateway).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
         let url = json(&answer)["Url"].as_str().unwrap_or_else(|| panic!("{}", text(&answer))).to_owned();
         assert_eq!(url, "object://myapp/tmp/0123456789abcdef.tgz");
         let form = format!("description=first&url={}", url.replace(':', "%3A").replace('/', "%2F"));
-        let build = Ask::new("POST", "/apps/myapp/builds?", authorization).form(&form).send(gateway).await;
+        let build = Ask::new("POST", "/apps/myapp/builds?", authorization).form(&form).local().send(gateway).await;
         assert_eq!(build.status(), 200, "{person}: {}", text(&build));
         let build = format!("/apps/myapp/builds/{}", json(&build)["id"].as_str().unwrap());
 
         get("/machines?").await;
-        let mut log = Socket::open(gateway, &format!("{build}/logs"), authorization, &[]).await;
+        let host = gateway.to_string();
+        let mut log = Socket::open(gateway, &format!("{build}/logs"), authorization, &[("Host", &host)]).await;
         let lines = log.frames().await;
         let lines = lines.iter().map(|(_, line)| String::from_utf8_lossy(line)).collect::<String>();
         assert!(lines.contains("received source 11 bytes") && lines.contains("Build complete"), "{lines}");
@@ -137,7 +138,7 @@ async fn a_deployment_goes_through() {
         assert_eq!(complete["status"], "complete", "{complete}");
         let release = complete["release"].as_str().unwrap();
         let promote = format!("/apps/myapp/releases/{release}/promote?");
-        let answer = Ask::new("POST", &promote, authorization).form("force=false").send(gateway).await;
+        let answer = Ask::new("POST", &promote, authorization).form("force=false").local().send(gateway).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
         assert_eq!(get("/apps/myapp?").await["release"], release);
         let running = get("/apps/myapp/processes?").await;
@@ -156,7 +157,7 @@ async fn what_was_pasted_goes_on_working_after_a_restart() {
     let second = Dev::start(data.path()).await;
     assert_eq!(second.credentials(), before, "the same lines are shown again");
     for (person, authorization) in &before {
-        let answer = Ask::get("/apps?", authorization).send(second.address("gateway")).await;
+        let answer = Ask::get("/apps?", authorization).local().send(second.address("gateway")).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
     }
     let mode =

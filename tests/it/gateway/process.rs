@@ -282,7 +282,7 @@ async fn a_client_that_sends_no_end_of_head_does_not_keep_it_from_stopping() {
     let authorization = basic(&create_token(&db.url().await, ADMIN).await);
     let serving = Serving::start(&db.url().await, rack.addr, &[]).await.unwrap();
     let mut idle = Wire::connect(serving.addr).await;
-    idle.send(b"GET /apps HTTP/1.1\r\nHost: x\r\n").await;
+    idle.send(b"GET /apps HTTP/1.1\r\nHost: gateway.example.com\r\n").await;
     let denied = Ask::get("/nosuch", &authorization).send(serving.addr).await;
     assert_eq!(error(&denied), "refused: no such route on this rack");
     assert_eq!(serving.terminate().await.code(), Some(0));

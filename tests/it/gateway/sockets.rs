@@ -129,6 +129,7 @@ async fn other_denied_sockets_are_plain_refusals() {
 enum Change {
     Revoked,
     Locked,
+    Demoted,
     Forbidden,
 }
 
@@ -139,12 +140,15 @@ impl Change {
     async fn happen(self, gateway: &Gateway, policies: &Policies) {
         let store = &gateway.running.gate.store;
         let token = Token::parse(gateway.token("ops")).unwrap();
-        let row = store.token_find(&token.hash().0).await.unwrap().unwrap();
+        let row = store.credential_find(&token.hash().0).await.unwrap().unwrap();
         match self {
             Self::Revoked => issuer(&gateway.running).revoke(&row.id).await.unwrap(),
             Self::Locked => {
-                let change = UserChange { locked: Some(true), ..UserChange::default() };
-                store.user_update(&row.user.unwrap().id, change).await.unwrap();
+                store.user_lock(&row.user.unwrap().id, "left", "test", time::OffsetDateTime::now_utc()).await.unwrap();
+            }
+            Self::Demoted => {
+                let change = UserChange { roles: Some(vec!["viewer".to_owned()]), ..UserChange::default() };
+                store.user_update(&row.user.unwrap().id, change, None).await.unwrap();
             }
             Self::Forbidden => policies.write("policies/freeze.cedar", FORBID),
         }
@@ -152,8 +156,8 @@ impl Change {
 
     const fn reason(self) -> &'static str {
         match self {
-            Self::Revoked => "the credential was revoked",
-            Self::Locked => "guardrails.locked",
+            Self::Revoked | Self::Locked => "the credential was revoked",
+            Self::Demoted => "no policy",
             Self::Forbidden => "freeze.no-shell",
         }
     }
@@ -162,7 +166,7 @@ impl Change {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_shell_ends_when_it_may_not_be_open_any_more() {
     for db in Db::each().await {
-        for change in [Change::Revoked, Change::Locked, Change::Forbidden] {
+        for change in [Change::Revoked, Change::Locked, Change::Demoted, Change::Forbidden] {
             let (rack, policies) = (dev_rack(), Policies::copy());
             let db = db.sibling().await;
             let gateway = Gateway::start_with(&db, rack.addr, Some(policies.dir()), Limits::default()).await;
@@ -196,7 +200,7 @@ async fn ends(gateway: &Gateway, rack: &RackServer, policies: &Policies, change:
     // Nobody else's shell is touched, unless it is the policy that changed.
     match change {
         Change::Forbidden => assert_eq!(other.frames().await[0], exit(137)),
-        Change::Revoked | Change::Locked => {
+        Change::Revoked | Change::Locked | Change::Demoted => {
             other.send(TEXT, b"b").await;
             assert_eq!(other.frame().await, Some((TEXT, b"b".to_vec())), "{change:?}");
         }

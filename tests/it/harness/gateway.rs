@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
 use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
 use rack_gateway::clock::Clock;
-use rack_gateway::config::{RackSettings, Trust};
-use rack_gateway::http::{Launch, PolicySource, Running};
+use rack_gateway::config::{RackSettings, Site, Trust};
+use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
 use rack_gateway::upstream::Limits;
@@ -119,19 +119,28 @@ fn rack_settings(rack: SocketAddr) -> RackSettings {
 
 pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Limits) -> Running {
     let store = db.store().await;
+    let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
     let launch = Launch {
         store,
         policy,
         rack: rack_settings(rack),
         limits,
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listener,
         metrics: None,
         workers: 2,
         clock: Clock::system(),
-        domain: Some("gateway.example.com".to_owned()),
+        site: site(address),
         sink: None,
     };
     launch.start().await.unwrap()
+}
+
+/// Its public name, and the address at which tests reach it.
+fn site(address: SocketAddr) -> Site {
+    let mut site = Site::https("gateway.example.com", Vec::new());
+    site.hosts.push(address.to_string());
+    site
 }
 
 /// What a record says.
@@ -143,10 +152,11 @@ pub fn parse_record(record: &Record) -> serde_json::Value {
 pub async fn token(running: &Running, role: &str) -> String {
     let issuer = issuer(running);
     let roles = [role.to_owned()];
+    let end = issuer.now + time::Duration::days(1);
     let token = if role == "cicd" {
-        issuer.api_token("ci", &roles, running.gate.clock.now() + time::Duration::days(1)).await
+        issuer.api_token("ci", &roles, end).await
     } else {
-        issuer.cli_token(&format!("{role}@example.com"), "test", Some(&roles), None).await
+        issuer.cli_token(&format!("{role}@example.com"), "test", Some(&roles), end).await
     };
     token.unwrap().expose().to_owned()
 }

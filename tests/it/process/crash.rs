@@ -112,7 +112,7 @@ async fn client(
     enough: usize,
 ) -> Vec<String> {
     let mut answered = Vec::new();
-    let request = format!("GET /apps? HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {authorization}\r\n\r\n");
+    let request = format!("GET /apps? HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {authorization}\r\n\r\n");
     let Ok(stream) = TcpStream::connect(addr).await else { return answered };
     let mut wire = Wire::new(stream);
     while wire.stream().write_all(request.as_bytes()).await.is_ok() {

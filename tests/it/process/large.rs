@@ -120,8 +120,8 @@ async fn upload(addr: SocketAddr, authorization: &str, chunked: bool) -> String 
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let framing = if chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {GIB}") };
     let head = format!(
-        "POST /apps/myapp/objects/tmp/large.tgz? HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {authorization}\r\n\
-         Content-Type: application/octet-stream\r\n{framing}\r\n\r\n"
+        "POST /apps/myapp/objects/tmp/large.tgz? HTTP/1.1\r\nHost: gateway.example.com\r\n\
+         Authorization: {authorization}\r\nContent-Type: application/octet-stream\r\n{framing}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let zeros = vec![0; CHUNK];
@@ -146,7 +146,7 @@ async fn upload(addr: SocketAddr, authorization: &str, chunked: bool) -> String 
 async fn download(addr: SocketAddr, authorization: &str, key: &str) -> usize {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let head = format!(
-        "GET /apps/myapp/objects/{key}? HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {authorization}\r\n\
+        "GET /apps/myapp/objects/{key}? HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {authorization}\r\n\
          Connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();

@@ -76,7 +76,7 @@ impl Case {
                 matched.check_object(&form).map_err(|error| (error.slug(), error.status()))?;
                 form.encode()
             }
-            Body::None | Body::Inspect { .. } | Body::Stream => String::new(),
+            Body::None | Body::Inspect { .. } | Body::Stream | Body::Json { .. } => String::new(),
         };
         Ok((matched.row().action, outgoing, body))
     }

@@ -189,7 +189,7 @@ pub fn check_form(keys: &[&str], raw: &[u8]) -> Option<Form> {
 pub fn form_keys(body: Body) -> &'static [&'static str] {
     match body {
         Body::Form { keys, .. } => keys,
-        Body::None | Body::Inspect { .. } | Body::Stream => &[],
+        Body::None | Body::Inspect { .. } | Body::Stream | Body::Json { .. } => &[],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use rack_gateway::routes::{Kind, OWN, RACK, REFUSED, Target};
+use rack_gateway::routes::{CONSOLE, Kind, RACK, REFUSED, Target};
 
 use super::oracle::{KINDS, check_contract, check_form, check_target, form_keys};
 
@@ -174,7 +174,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn template() -> impl Strategy<Value = &'static str> {
-    let all = RACK.iter().chain(OWN).map(|row| row.path).chain(REFUSED.iter().map(|refused| refused.path));
+    let all = RACK.iter().chain(CONSOLE).map(|row| row.path).chain(REFUSED.iter().map(|refused| refused.path));
     select(all.collect::<Vec<_>>())
 }
 

@@ -4,7 +4,7 @@ mod sample;
 
 use std::collections::BTreeMap;
 
-use rack_gateway::routes::{Kind, OWN, RACK, Row, Serves};
+use rack_gateway::routes::{CONSOLE, Kind, RACK, Row, Serves};
 
 use crate::harness::{Db, Gateway, basic, issuer};
 use crate::replay::peer::Wire;
@@ -35,7 +35,7 @@ async fn every_row_for_every_role() {
     for db in Db::each().await {
         let rack = CountingRack::start().await;
         let gateway = Gateway::start(&db, rack.addr).await;
-        for row in RACK.iter().chain(OWN) {
+        for row in RACK.iter().chain(CONSOLE) {
             for role in ROLES {
                 let context = format!("{} {} as {role}", row.kind, row.path);
                 let allowed = may(role, row);
@@ -63,7 +63,7 @@ async fn every_row_for_strangers() {
     let expired = {
         let issuer = issuer(&gateway.running);
         let past = issuer.now - time::Duration::seconds(1);
-        issuer.cli_token("admin@example.com", "old", None, Some(past)).await.unwrap().expose().to_owned()
+        issuer.cli_token("admin@example.com", "old", None, past).await.unwrap().expose().to_owned()
     };
     let unknown = rack_gateway::identity::Token::generate().unwrap().expose().to_owned();
     let strangers: &[(&str, Option<String>, &str)] = &[
@@ -73,7 +73,7 @@ async fn every_row_for_strangers() {
         ("unknown", Some(basic(&unknown)), "not known"),
         ("expired", Some(basic(&expired)), "cli token is expired; run convox login gateway.example.com"),
     ];
-    for row in RACK.iter().chain(OWN) {
+    for row in RACK.iter().chain(CONSOLE) {
         for (who, authorization, text) in strangers {
             let context = format!("{} {} by {who}", row.kind, row.path);
             let mut wire = Wire::connect(gateway.addr()).await;

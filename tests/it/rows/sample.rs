@@ -55,6 +55,10 @@ pub fn request(row: &Row, host: SocketAddr, authorization: Option<&str>) -> Vec<
         }
         Body::Inspect { .. } => "{}".to_owned(),
         Body::Stream => "some bytes".to_owned(),
+        Body::Json { .. } => {
+            head += "Content-Type: application/json\r\n";
+            "{}".to_owned()
+        }
     };
     if !body.is_empty() {
         head += &format!("Content-Length: {}\r\n", body.len());

@@ -1,5 +1,6 @@
 //! What `deny.toml` says of dependencies, held without `cargo-deny`: licences and refused crates.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::{none, read, root};
@@ -87,17 +88,42 @@ impl Expression {
     }
 }
 
-#[test]
-fn dependencies_keep_to_deny_toml() {
+/// What `cargo tree` prints, one package a line.
+fn tree(selection: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let tree = Command::new(cargo)
         .current_dir(root())
-        .args(["tree", "--workspace", "--all-features", "--edges", "all", "--prefix", "none", "--locked"])
-        .args(["--format", "{p}|{l}"])
+        .args(["tree", "--prefix", "none", "--locked"])
+        .args(selection)
         .output()
         .expect("cargo runs");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let text = String::from_utf8(tree.stdout).expect("UTF-8");
+    String::from_utf8(tree.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_client_brings_nothing_of_the_server_and_the_server_nothing_of_the_client() {
+    let cases: [(&str, &[&str], &str); 2] = [
+        (
+            "cli",
+            &["actix-web", "actix-http", "awc", "cedar-policy", "sea-orm", "sqlx", "rack-gateway-migrations", "ring"],
+            "reqwest",
+        ),
+        ("server", &["webbrowser", "gethostname", "ring"], "actix-web"),
+    ];
+    for (feature, strange, own) in cases {
+        let selection = ["--package", "rack-gateway", "--no-default-features", "--features", feature];
+        let text = tree(&[&selection[..], &["--edges", "normal,build"]].concat());
+        let names: BTreeSet<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.contains(own), "{feature}: cargo tree printed too little");
+        let found = strange.iter().filter(|name| names.contains(**name));
+        none(&found.map(|name| format!("Cargo.toml: {feature} brings {name}")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn dependencies_keep_to_deny_toml() {
+    let text = tree(&["--workspace", "--all-features", "--edges", "all", "--format", "{p}|{l}"]);
     let rules = Rules::parse(&read("deny.toml"));
     // Lines of features have no version; what is printed again ends with a star.
     let packages = text.lines().filter(|line| line.contains(" v")).map(|line| line.trim_end_matches(" (*)"));

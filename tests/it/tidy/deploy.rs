@@ -32,7 +32,10 @@ fn image_problems(text: &str, toolchain: &str) -> Vec<String> {
         ),
         (!compile.is_empty(), "nothing is compiled"),
         (compile.iter().all(|run| run.contains("--locked")), "the build is not --locked"),
-        (compile.iter().all(|run| run.contains("--no-default-features")), "the image contains the development rack"),
+        (
+            compile.iter().all(|run| run.contains("--no-default-features --features server ")),
+            "the image contains more than the server",
+        ),
         (compile.iter().all(|run| run.contains("--release")), "the image is a debug build"),
         (!all.iter().any(|(n, r)| n == "FROM" && r.contains(":latest")), "a base image floats"),
         (!all.iter().any(|(n, _)| n == "ADD"), "ADD fetches; use COPY"),
@@ -82,6 +85,7 @@ fn each_fault_of_an_image_is_found() {
     let faults = [
         ("--locked", ""),
         ("--no-default-features", ""),
+        ("--features server", "--features server,dev"),
         ("--release", ""),
         ("USER ", "USER 0\n# "),
         ("USER ", "USER gateway\n# "),

@@ -1,0 +1,59 @@
+//! The actions of the gateway's own rows as types: a handler names the one it may be reached by.
+
+/// An action of the route table.
+pub trait Action: 'static {
+    /// Its id, `noun:verb`.
+    const NAME: &'static str;
+}
+
+macro_rules! actions {
+    ($($type:ident = $name:literal,)+) => {$(
+        #[doc = concat!("`", $name, "`")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $type;
+
+        impl Action for $type {
+            const NAME: &'static str = $name;
+        }
+    )+};
+}
+
+actions! {
+    ConsoleLogin = "console:login",
+    ConsoleRackList = "console-rack:list",
+    ConsoleRackRead = "console-rack:read",
+    ConsoleMachineList = "console-machine:list",
+    PageAccount = "page:account",
+    PageCliLogin = "page:cli-login",
+    PageCliToken = "page:cli-token",
+    AccountRead = "account:read",
+    ApiDescribe = "api:describe",
+    SessionEnd = "session:end",
+    CliLoginConfirm = "cli-login:confirm",
+    UserList = "user:list",
+    UserCreate = "user:create",
+    UserRead = "user:read",
+    UserUpdate = "user:update",
+    UserDelete = "user:delete",
+    UserLock = "user:lock",
+    UserUnlock = "user:unlock",
+    UserRoleGrant = "user-role:grant",
+    UserRoleRevoke = "user-role:revoke",
+    SessionList = "session:list",
+    SessionRevokeAll = "session:revoke-all",
+    SessionRevoke = "session:revoke",
+    CliTokenCreate = "cli-token:create",
+    ApiTokenList = "api-token:list",
+    ApiTokenCreate = "api-token:create",
+    ApiTokenRead = "api-token:read",
+    ApiTokenUpdate = "api-token:update",
+    ApiTokenRevoke = "api-token:revoke",
+    ApiTokenRotate = "api-token:rotate",
+    ApiTokenRoleGrant = "api-token-role:grant",
+    ApiTokenRoleRevoke = "api-token-role:revoke",
+    RoleList = "role:list",
+    PolicyRead = "policy:read",
+    SettingList = "setting:list",
+    SettingUpdate = "setting:update",
+    SettingReset = "setting:reset",
+}

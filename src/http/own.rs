@@ -1,0 +1,95 @@
+//! Rows that the gateway answers itself: runs the endpoint, spells its answer, completes the intent.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody as _};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt as _;
+
+use crate::api::{Content, Endpoints, Problem, Reply, Services};
+use crate::audit::{Outcome, OutcomeResult};
+use crate::pep::{OwnPermit, Recorded};
+use crate::routes::Body;
+
+use super::answer;
+
+/// Answers; returns the row's path with it.
+pub(super) async fn answer(
+    permit: OwnPermit,
+    payload: &mut Payload,
+    endpoints: &Endpoints,
+    services: &Arc<Services>,
+) -> (&'static str, HttpResponse) {
+    let (granted, intent) = permit.into_parts();
+    let (row, trace) = (granted.row(), granted.trace().clone());
+    let answered = match body(row.contract.body, payload).await {
+        Ok(body) => {
+            let read = body.len();
+            endpoints.answer(granted, Arc::clone(services), body).await.map(|reply| (reply, read))
+        }
+        Err(problem) => Err(problem),
+    };
+    let (mut response, read, message) = match answered {
+        Ok((reply, read)) => (spell(reply), read, None),
+        Err(Problem::Own { status, slug, message }) => {
+            (answer::problem(status, slug, &message, &trace.request_id), 0, Some(message))
+        }
+        Err(Problem::Stopped(stopped)) => {
+            let recorded: Recorded = stopped.record(&services.gate).await;
+            let response = answer::problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
+            (response, 0, Some(recorded.message))
+        }
+    };
+    answer::name(&mut response, &trace.request_id);
+    intent.complete(Outcome {
+        result: OutcomeResult::Completed,
+        status: Some(response.status().as_u16()),
+        bytes_in: u64::try_from(read).unwrap_or(u64::MAX),
+        bytes_out: size(&response),
+        duration_ms: trace.elapsed_ms(),
+        message,
+    });
+    (row.path, response)
+}
+
+/// Reads the body of a row that takes one.
+async fn body(kind: Body, payload: &mut Payload) -> Result<Bytes, Problem> {
+    let Body::Json { max } = kind else { return Ok(Bytes::new()) };
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(400, "body-broken", "the request body could not be read"))?;
+        if whole.len().saturating_add(chunk.len()) > max {
+            return Err(Problem::new(413, "body-too-large", format!("the body is longer than {max} bytes")));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// The answer as HTTP. It is about somebody, so nobody may keep it.
+pub(super) fn spell(reply: Reply) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut builder = HttpResponse::build(status);
+    builder.insert_header((CACHE_CONTROL, "no-store"));
+    let mut response = match reply.content {
+        Content::Empty => builder.finish(),
+        Content::Json(text) => builder.insert_header((CONTENT_TYPE, "application/json")).body(text),
+        Content::Html(page) => builder.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(page),
+    };
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+fn size(response: &HttpResponse) -> u64 {
+    match response.body().size() {
+        BodySize::Sized(size) => size,
+        BodySize::None | BodySize::Stream => 0,
+    }
+}
