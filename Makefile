@@ -14,7 +14,7 @@ help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .PHONY: run
-run: ## Start a gateway with a development rack on this machine.
+run: ## Start a gateway with a development rack and identity provider on this machine.
 	cargo run --locked --bin rack-gateway-api -- dev
 
 .PHONY: test

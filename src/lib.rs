@@ -33,3 +33,4 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod upstream;
+pub mod vault;

@@ -11,6 +11,7 @@ import pathlib
 import pwd
 import re
 import resource
+import secrets
 import shutil
 import socket
 import statistics
@@ -27,6 +28,7 @@ SOCKET = "/apps/myapp/logs"
 IDLE_SOCKETS = 2000
 # Records are committed in groups, so a group that is larger costs each request less.
 CONNECTIONS = (32, 256)
+SECRET_KEY = secrets.token_hex(32)
 
 NGINX = """
 worker_processes {workers};
@@ -158,6 +160,7 @@ class Bench:
             "RACK": "acme/dev",
             "RACK_HOST": f"http://127.0.0.1:{self.upstream}",
             "RACK_TOKEN": "secret",
+            "APP_SECRET_KEY": SECRET_KEY,
             "RGW_DATABASE_URL": self.databases[database],
             "RGW_LOG": "error",
         }

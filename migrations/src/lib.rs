@@ -10,6 +10,7 @@ pub use sea_orm_migration::{Migration, MigratorTrait};
 mod m0001_audit;
 mod m0002_identity;
 mod m0003_sign_in;
+mod m0004_secrets;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0001_audit", up: |manager| Box::pin(m0001_audit::up(manager)) },
             Step { name: "m0002_identity", up: |manager| Box::pin(m0002_identity::up(manager)) },
             Step { name: "m0003_sign_in", up: |manager| Box::pin(m0003_sign_in::up(manager)) },
+            Step { name: "m0004_secrets", up: |manager| Box::pin(m0004_secrets::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }

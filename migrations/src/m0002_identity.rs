@@ -85,5 +85,11 @@ async fn credentials(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_table(table).await?;
     index(manager, "credentials", "credentials_by_user", &["user_id", "id"]).await?;
     index(manager, "credentials", "credentials_by_end", &["expires_at"]).await?;
-    index(manager, "credentials", "credentials_by_revocation", &["revoked_at"]).await
+    let revoked = Index::create()
+        .name("credentials_by_revocation")
+        .table("credentials")
+        .col("revoked_at")
+        .and_where(Expr::col("revoked_at").is_not_null())
+        .to_owned();
+    manager.create_index(revoked).await
 }

@@ -10,6 +10,7 @@ mod call;
 mod console;
 mod endpoint;
 mod problem;
+pub mod public;
 mod reply;
 mod services;
 
@@ -18,6 +19,12 @@ pub use endpoint::{Answer, Endpoint, Endpoints, guarded};
 pub use problem::Problem;
 pub use reply::{Content, Reply};
 pub use services::Services;
+
+/// Every endpoint that needs no decision to begin with. Health and readiness are `http`'s own.
+#[must_use]
+pub fn doors() -> public::Doors {
+    public::Doors::default()
+}
 
 /// Every endpoint behind a decision, one for each of the gateway's own rows.
 #[must_use]

@@ -1,7 +1,12 @@
 //! What endpoints work with.
 
+use std::sync::Arc;
+
 use crate::config::RackSettings;
+use crate::identity::{Oidc, Rules, Workloads};
 use crate::pep::Gate;
+
+use super::Problem;
 
 /// Shared by all endpoints.
 #[derive(Clone, Debug)]
@@ -10,4 +15,18 @@ pub struct Services {
     pub gate: Gate,
     /// The one rack, as a console lists it.
     pub rack: RackSettings,
+    /// The identity provider of people, where one is set.
+    pub oidc: Option<Arc<Oidc>>,
+    /// The CI platforms whose word is taken.
+    pub workloads: Arc<Workloads>,
+}
+
+impl Services {
+    /// How long sessions last and who may come, as set now.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub async fn rules(&self) -> Result<Rules, Problem> {
+        Ok(Rules::default())
+    }
 }

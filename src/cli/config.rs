@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{Done, Failure, Output};
 use crate::config::{Config, Process};
+use crate::vault::Keyring;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -25,6 +26,7 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             writeln!(output.out, "rack trust {}", trust(&config.rack.trust))?;
             writeln!(output.out, "policies   {policies}")?;
             writeln!(output.out, "domain     {}", config.site.domain())?;
+            writeln!(output.out, "secret key {}", keys(&config.keyring))?;
             let sign_in = config.sign_in.as_ref().map_or("off".into(), |settings| {
                 let domains = if settings.allowed_domains.is_empty() {
                     "any domain".into()
@@ -40,6 +42,12 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Keys by their ids, which tell nothing about them.
+fn keys(keyring: &Keyring) -> String {
+    let current = keyring.current_id();
+    keyring.previous_id().map_or_else(|| current.to_string(), |previous| format!("{current}, previous {previous}"))
 }
 
 fn trust(trust: &crate::config::Trust) -> String {

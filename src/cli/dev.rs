@@ -11,12 +11,14 @@ use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{Env, Process, RackSettings, Site, Trust};
-use crate::dev::{Person, people, rack};
+use crate::config::{Env, Process, RackSettings, Site, Trust, WorkloadSettings};
+use crate::dev::idp::{Idp, IdpOptions};
+use crate::dev::{Person, people, rack, secret_key};
 use crate::http::{Launch, PolicySource, bind};
 use crate::store::{Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
+use crate::vault::Keyring;
 
 /// Ports of the development set-up.
 #[derive(Debug, Args)]
@@ -27,10 +29,13 @@ pub(super) struct DevArguments {
     /// Port of the development rack.
     #[arg(long, default_value_t = 5443)]
     rack_port: u16,
+    /// Port of the development identity provider.
+    #[arg(long, default_value_t = 3345)]
+    idp_port: u16,
     /// Port of the metrics.
     #[arg(long, default_value_t = 9447)]
     metrics_port: u16,
-    /// Folder for the database and the tokens.
+    /// Folder for the database, the tokens and the key of stored secrets.
     #[arg(long, default_value = ".dev")]
     data: PathBuf,
     /// Folder of policies; without it, the compiled-in ones.
@@ -59,29 +64,42 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             token: SecretString::from(RACK_PASSWORD),
             trust: Trust::System,
         };
+        let key = secret_key(&arguments.data.join("secret.key")).map_err(Failure::new)?;
         let log = std::fs::File::options().create(true).append(true).open(arguments.data.join("audit.jsonl"))?;
         let listener = bind(local(arguments.port))?;
-        let port = listener.local_addr()?.port();
+        let site = Site::local(listener.local_addr()?.port());
+        let idp = Idp::start(local(arguments.idp_port), idp_options(&site))?;
         let launch = Launch {
             store: store.clone(),
             policy: PolicySource { dir: arguments.policies.clone(), rack: settings.full_name() },
+            keyring: Keyring::new(&key, None)?,
+            accept_loss: false,
             rack: settings,
+            sign_in: None,
+            workloads: WorkloadSettings::default(),
             limits: Limits::default(),
             listener,
             metrics: Some((local(arguments.metrics_port), metrics)),
             workers: workers(),
             clock: Clock::system(),
-            site: Site::local(port),
+            site,
             sink: Some(Box::new(log)),
         };
         let running = launch.start().await?;
         let people = people(&running.gate, &arguments.data.join("tokens.json")).await.map_err(Failure::new)?;
-        let addresses = [running.addr, rack.addr];
+        let addresses = [running.addr, rack.addr, idp.addr];
         greet(output, addresses, running.metrics_addr, &people, &arguments.data)?;
         let done = until_told(running, signals).await;
+        idp.stop().await;
         rack.stop().await;
         done
     })
+}
+
+/// The gateway takes the provider's answers under its public name only.
+fn idp_options(site: &Site) -> IdpOptions {
+    let callback = |caller| format!("{}/api/v1/auth/{caller}/callback", site.origin);
+    IdpOptions { redirect_uris: ["web", "cli"].map(callback).to_vec(), ..IdpOptions::default() }
 }
 
 fn rack_options() -> rack::RackOptions {
@@ -99,7 +117,7 @@ fn database(data: &Path) -> PathBuf {
 /// The first screen: addresses, and one line to paste for each person.
 fn greet(
     output: &mut Output<'_>,
-    [gateway, rack]: [SocketAddr; 2],
+    [gateway, rack, idp]: [SocketAddr; 3],
     metrics: Option<SocketAddr>,
     people: &[Person],
     data: &Path,
@@ -108,10 +126,11 @@ fn greet(
     writeln!(out, "Rack Gateway, development set-up (made-up people, no real rack)\n")?;
     writeln!(out, "  gateway   http://{gateway}   health: http://{gateway}/api/v1/ready")?;
     writeln!(out, "  rack      http://{rack}   (in memory; only the gateway should talk to it)")?;
+    writeln!(out, "  sign-in   http://{idp}   (identity provider: pick a made-up person, no password)")?;
     if let Some(metrics) = metrics {
         writeln!(out, "  metrics   http://{metrics}/metrics")?;
     }
-    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json)\n", data.display())?;
+    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json, secret.key)\n", data.display())?;
     writeln!(out, "Be one of them, then use the convox CLI as ever, for example `convox apps`:\n")?;
     for person in people {
         writeln!(out, "  # {} ({})", person.email, person.roles.join(", "))?;

@@ -10,6 +10,7 @@ mod migrate;
 mod policy;
 mod routes;
 mod runtime;
+mod secrets;
 mod serve;
 mod token;
 
@@ -30,7 +31,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve: read the settings from the environment and guard the rack.
-    Serve,
+    Serve(serve::ServeArguments),
     /// Run the whole development set-up: gateway, rack, users, tokens.
     #[cfg(feature = "dev")]
     Dev(dev::DevArguments),
@@ -45,6 +46,9 @@ enum Command {
     /// Make, list and revoke tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Show under which keys stored secrets are, and change the key.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Print the route table.
     Routes(routes::RoutesArguments),
     /// Check the settings.
@@ -122,13 +126,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: 
 
 fn run(command: Command, output: &mut Output<'_>) -> Done {
     match command {
-        Command::Serve => serve::serve(),
+        Command::Serve(arguments) => serve::serve(&arguments),
         #[cfg(feature = "dev")]
         Command::Dev(arguments) => dev::dev(&arguments, output),
         Command::Migrate => migrate::migrate(output),
         Command::Policy(command) => policy::policy(&command, output),
         Command::Audit(command) => audit::audit(&command, output),
         Command::Token(command) => token::token(&command, output),
+        Command::Secrets(command) => secrets::secrets(&command, output),
         Command::Routes(arguments) => routes::routes(&arguments, output),
         Command::Config(command) => config::config(&command, output),
         Command::Health(arguments) => health::health(&arguments, output),

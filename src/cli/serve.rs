@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -14,7 +15,14 @@ use crate::store::{Backend, Options, Store};
 use crate::telemetry;
 use crate::upstream::Limits;
 
-pub(super) fn serve() -> Done {
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// Delete the stored secrets that neither key opens, once: the old APP_SECRET_KEY is lost.
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+pub(super) fn serve(arguments: &ServeArguments) -> Done {
     telemetry::init_logs(&Process.get("RGW_LOG").unwrap_or_else(|| "info".to_owned()), true);
     let config = Config::from_env(&Process).map_err(|errors| Failure::new(errors.to_string()))?;
     let metrics = telemetry::init_metrics()?;
@@ -28,7 +36,11 @@ pub(super) fn serve() -> Done {
         let launch = Launch {
             store,
             policy: PolicySource { dir: config.policy_dir, rack: config.rack.full_name() },
+            keyring: config.keyring,
+            accept_loss: arguments.accept_loss,
             rack: config.rack,
+            sign_in: config.sign_in,
+            workloads: config.workloads,
             limits: Limits::default(),
             listener: bind(config.listen)?,
             metrics: Some((config.metrics_listen, metrics)),

@@ -2,19 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use uuid::Uuid;
 
-use super::runtime::{block_on, open_store};
+use super::runtime::{FLUSH, block_on, open_recorded, open_store};
 use super::{Done, Failure, Output};
-use crate::audit::{Actor, Writer, WriterOptions};
+use crate::audit::{Actor, Writer};
 use crate::clock::Clock;
 use crate::config::{Env, Process};
-use crate::http::{PolicySource, origin};
+use crate::http::PolicySource;
 use crate::identity::{Issuer, Token};
 use crate::store::{CredentialFilter, CredentialRow, Store};
 
@@ -67,7 +65,7 @@ pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
         TokenCommand::List { json } => list(*json, output),
         TokenCommand::Revoke { id } => {
             block_on(async {
-                let (store, audit) = open().await?;
+                let (store, audit) = open_recorded().await?;
                 let revoked = issuer(&store, &audit).revoke(id).await;
                 audit.shutdown(FLUSH).await;
                 Ok(revoked?)
@@ -82,22 +80,6 @@ pub(super) fn token(command: &TokenCommand, output: &mut Output<'_>) -> Done {
 const PERSON: time::Duration = time::Duration::days(90);
 /// Rows that are read at a time.
 const PAGE: u64 = 500;
-/// How long the last records may take.
-const FLUSH: Duration = Duration::from_secs(10);
-
-async fn open() -> Result<(Store, Writer), Failure> {
-    let store = open_store().await?;
-    // The first record names the log, for good.
-    let rack = match (Process.get("RACK"), store.head().await?) {
-        (Some(rack), _) => rack,
-        (None, Some(_)) => "unnamed".to_owned(),
-        (None, None) => return Err(Failure::new("set RACK: this is the first record, and it names the log")),
-    };
-    let origin = origin(&rack);
-    let options = WriterOptions::new(format!("operator-{}", Uuid::now_v7()), origin);
-    let audit = Writer::guest(store.clone(), Clock::system(), options).await?;
-    Ok((store, audit))
-}
 
 fn issuer<'a>(store: &'a Store, audit: &'a Writer) -> Issuer<'a> {
     let actor = Actor { kind: "Operator".to_owned(), id: "command-line".to_owned() };
@@ -113,7 +95,7 @@ fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {
     }
     check_roles(&arguments.roles)?;
     let token: Token = block_on(async {
-        let (store, audit) = open().await?;
+        let (store, audit) = open_recorded().await?;
         if let (Some(email), Some(_)) = (&arguments.principal.user, roles)
             && store.user_find_by_email(email).await?.is_some()
         {

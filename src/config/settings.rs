@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::site::{Site, is_domain};
 use super::{Env, ProviderHttp, SignInSettings, WorkloadSettings};
+use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
 #[derive(Clone, Debug)]
@@ -26,6 +27,9 @@ pub struct Config {
     pub site: Site,
     /// The folder of policies, `schema/` beside it: `RGW_POLICY_DIR`. None: the compiled-in defaults.
     pub policy_dir: Option<PathBuf>,
+    /// What stored secrets are sealed under: `APP_SECRET_KEY`, and while it is being changed
+    /// `APP_SECRET_KEY_PREVIOUS`.
+    pub keyring: Keyring,
     /// The rack.
     pub rack: RackSettings,
     /// Sign-in of people; None when no provider is set: then only tokens work.
@@ -108,18 +112,20 @@ impl Config {
         let metrics_listen =
             reader.address("RGW_METRICS_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT)));
         let database_url = reader.database_url();
+        let keyring = reader.keyring();
         let rack = reader.rack();
         let site = reader.site();
         let http = ProviderHttp::read(env, &mut reader.problems);
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
-        let config = rack.map(|rack| Self {
+        let config = rack.zip(keyring).map(|(rack, keyring)| Self {
             listen,
             metrics_listen,
             database_url,
             database_app_role: reader.env.get("RGW_DATABASE_APP_ROLE"),
             site,
             policy_dir: reader.env.get("RGW_POLICY_DIR").map(PathBuf::from),
+            keyring,
             rack,
             sign_in,
             workloads,
@@ -138,6 +144,16 @@ impl Config {
         let mut reader = Reader { env, problems: Vec::new() };
         let url = reader.database_url();
         if reader.problems.is_empty() { Ok(url) } else { Err(ConfigErrors(reader.problems)) }
+    }
+
+    /// The keys of stored secrets alone, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// When the settings cannot be used.
+    pub fn keyring(env: &dyn Env) -> Result<Keyring, ConfigErrors> {
+        let mut reader = Reader { env, problems: Vec::new() };
+        let keyring = reader.keyring();
+        keyring.ok_or(ConfigErrors(reader.problems))
     }
 }
 
@@ -188,6 +204,13 @@ impl Reader<'_> {
             }
         }
         Site::https(&domain, proxies)
+    }
+
+    fn keyring(&mut self) -> Option<Keyring> {
+        let current = self.required("APP_SECRET_KEY", "make one with `openssl rand -base64 32`, and keep a copy")?;
+        let previous = self.env.get("APP_SECRET_KEY_PREVIOUS").map(SecretString::from);
+        let keyring = Keyring::new(&SecretString::from(current), previous.as_ref());
+        keyring.map_err(|problem: KeyringError| self.problems.push(problem.to_string())).ok()
     }
 
     fn rack(&mut self) -> Option<RackSettings> {

@@ -6,12 +6,16 @@ use secrecy::ExposeSecret;
 
 use super::{Config, Trust};
 
+const KEY: &str = "made-up-key-yf6nKq2Ws8Zt0Lb4xT3E";
+const OLD_KEY: &str = "made-up-key-Hd9vRx3Cm7Jp1Gu5oQ8A";
+
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let base = [
         ("DOMAIN", "gateway.example.com"),
         ("RACK", "acme/prod"),
         ("RACK_HOST", "https://rack.internal:5443"),
         ("RACK_TOKEN", "made-up"),
+        ("APP_SECRET_KEY", KEY),
     ];
     base.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -43,6 +47,10 @@ fn each_bad_setting_is_named() {
         (&[("RACK_HOST", "https://rack/path")], "RACK_HOST must be"),
         (&[("RACK_HOST", "ftp://rack")], "RACK_HOST must be"),
         (&[("RACK_TOKEN", "")], "RACK_TOKEN is not set"),
+        (&[("APP_SECRET_KEY", "")], "APP_SECRET_KEY is not set: make one with `openssl rand -base64 32`"),
+        (&[("APP_SECRET_KEY", "made-up")], "APP_SECRET_KEY is too weak: it has 7 bytes"),
+        (&[("APP_SECRET_KEY_PREVIOUS", "made-up")], "APP_SECRET_KEY_PREVIOUS is too weak: it has 7 bytes"),
+        (&[("APP_SECRET_KEY_PREVIOUS", KEY)], "APP_SECRET_KEY_PREVIOUS is the same key"),
         (&[("RGW_LISTEN", "8447")], "RGW_LISTEN is not an address"),
         (&[("DATABASE_URL", "mysql://x")], "must begin with sqlite: or postgres://"),
         (&[("RACK_CA_FILE", "/nonexistent/ca.pem")], "RACK_CA_FILE /nonexistent/ca.pem cannot be read"),
@@ -58,8 +66,9 @@ fn each_bad_setting_is_named() {
 #[test]
 fn all_problems_show_together_and_no_secret_does() {
     let error = Config::from_env(&BTreeMap::new()).unwrap_err();
-    assert_eq!(error.0.len(), 4, "{error}");
-    let config = Config::from_env(&env(&[("DATABASE_URL", "postgres://u:hunter2@db/x")])).unwrap();
+    assert_eq!(error.0.len(), 5, "{error}");
+    let pairs = [("DATABASE_URL", "postgres://u:hunter2@db/x"), ("APP_SECRET_KEY_PREVIOUS", OLD_KEY)];
+    let config = Config::from_env(&env(&pairs)).unwrap();
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("made-up"), "{shown}");
 }

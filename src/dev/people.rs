@@ -21,7 +21,7 @@ pub struct Person {
 }
 
 /// Name and role are the same word.
-const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
+pub(super) const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor"];
 
 /// How long their tokens are good.
 const GOOD: time::Duration = time::Duration::days(365);

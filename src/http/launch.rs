@@ -10,16 +10,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::api::Services;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, RackSettings, Site};
-use crate::identity::Callers;
+use crate::config::{self, RackSettings, SignInSettings, Site, WorkloadSettings};
+use crate::identity::{Callers, Oidc, SetupError, Workloads};
 use crate::pep::{Active, Gate};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
+use crate::vault::{Keyring, VaultError};
 
 use super::reload::{BundleStatus, PolicySource, watch};
 use super::server::{Server, ServerError, ServerParts};
+use super::vault;
 
 /// What a gateway is made of.
 pub struct Launch {
@@ -27,8 +30,16 @@ pub struct Launch {
     pub store: Store,
     /// Where policies come from.
     pub policy: PolicySource,
+    /// What stored secrets are sealed under.
+    pub keyring: Keyring,
+    /// Whether stored secrets that it does not open are deleted. Otherwise nothing starts.
+    pub accept_loss: bool,
     /// The rack.
     pub rack: RackSettings,
+    /// Sign-in of people; none: tokens only.
+    pub sign_in: Option<SignInSettings>,
+    /// Sign-in of CI runs.
+    pub workloads: WorkloadSettings,
     /// How long anything at the rack may take.
     pub limits: Limits,
     /// The public listener, bound.
@@ -60,6 +71,12 @@ pub enum LaunchError {
     /// The database does not answer, or another process serves from it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Stored secrets cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// An identity provider cannot be set up.
+    #[error(transparent)]
+    Provider(#[from] SetupError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -108,20 +125,31 @@ impl Launch {
         let instance = Uuid::now_v7().to_string();
         let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
+        let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
+            vault,
             callers: Callers::default(),
             audit,
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
         };
-        let status = BundleStatus::default();
-        let server = Server::start(ServerParts {
+        let oidc = match self.sign_in {
+            Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),
+            None => None,
+        };
+        let services = Services {
             gate: gate.clone(),
             rack: self.rack,
+            oidc,
+            workloads: Arc::new(Workloads::new(self.workloads)?),
+        };
+        let status = BundleStatus::default();
+        let server = Server::start(ServerParts {
+            services,
             rack_config,
             bundle: status.clone(),
             listener: self.listener,

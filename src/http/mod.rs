@@ -8,6 +8,8 @@ mod proxy;
 mod reload;
 mod server;
 mod sockets;
+mod vault;
+mod visit;
 
 pub use launch::{Launch, LaunchError, Running, origin};
 pub use reload::{BundleStatus, PolicySource, reload_once, watch};

@@ -11,22 +11,19 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::api::{self, Services};
-use crate::pep::Gate;
 use crate::upstream::{Rack, RackConfig};
 
 use super::health::{health, ready};
 use super::proxy::proxy;
 use super::reload::BundleStatus;
 use super::sockets::Stopping;
-use crate::config::RackSettings;
+use super::visit;
 
 /// What a server is made of.
 #[derive(Debug)]
 pub struct ServerParts {
-    /// The enforcement point.
-    pub gate: Gate,
-    /// The rack, as settings.
-    pub rack: RackSettings,
+    /// What endpoints work with, the enforcement point among them.
+    pub services: Services,
     /// The rack, ready to be dialled.
     pub rack_config: RackConfig,
     /// Whether the last bundle was good.
@@ -97,11 +94,12 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound.
     pub fn start(parts: ServerParts) -> Result<Self, ServerError> {
-        let ServerParts { gate, rack, rack_config, bundle, listener, metrics, workers } = parts;
+        let ServerParts { services, rack_config, bundle, listener, metrics, workers } = parts;
         let addr = listener.local_addr().map_err(ServerError::Listener)?;
         let endpoints = Data::new(api::endpoints());
-        let services = Data::new(Services { gate: gate.clone(), rack });
-        let gate = Data::new(gate);
+        let doors = Data::new(api::doors());
+        let gate = Data::new(services.gate.clone());
+        let services = Data::new(services);
         let bundle = Data::new(bundle);
         let (stopping, is_stopping) = watch::channel(false);
         let public = HttpServer::new(move || {
@@ -109,12 +107,14 @@ impl Server {
                 .app_data(gate.clone())
                 .app_data(endpoints.clone())
                 .app_data(services.clone())
+                .app_data(doors.clone())
                 .app_data(bundle.clone())
                 .app_data(Data::new(Stopping(is_stopping.clone())))
                 // One client per worker: its pool belongs to the worker's thread.
                 .app_data(Data::new(Rack::new(&rack_config)))
                 .route("/api/v1/health", web::get().to(health))
                 .route("/api/v1/ready", web::get().to(ready))
+                .configure(visit::mount)
                 .default_service(web::to(proxy))
         })
         // A client that goes away cancels its request at the rack.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -19,6 +20,8 @@ use crate::store::Store;
 const CAPACITY: u64 = 10_000;
 /// How long a caller is remembered who does not come back.
 const IDLE: Duration = Duration::from_secs(600);
+/// The database is told of a use at most so often, where a tenth of the idle time is not longer still.
+const TOLD: Duration = Duration::from_secs(30);
 
 /// A caller, as of an identity epoch.
 #[derive(Clone, Debug)]
@@ -31,9 +34,57 @@ pub struct Known {
     pub remembered: bool,
 }
 
+/// What is remembered of a caller.
+struct Met {
+    identity: Arc<Identity>,
+    epoch: u64,
+    /// The last use that the database knows of or was told of from here, in seconds since 1970.
+    used: AtomicI64,
+}
+
+impl Met {
+    fn new(identity: Identity, epoch: u64) -> Self {
+        let used = AtomicI64::new(identity.last_used_at.unix_timestamp());
+        Self { identity: Arc::new(identity), epoch, used }
+    }
+
+    fn known(&self, remembered: bool) -> Known {
+        Known { identity: Arc::clone(&self.identity), epoch: self.epoch, remembered }
+    }
+
+    /// Whether the credential looks as if it had ended for want of use.
+    fn is_idle(&self, now: OffsetDateTime) -> bool {
+        let used = OffsetDateTime::from_unix_timestamp(self.used.load(Ordering::Relaxed));
+        used.is_ok_and(|used| self.identity.is_idle(used, now))
+    }
+
+    /// How much later than the last one a use must be for the database to be told; less than the idle
+    /// time in any case.
+    fn step(&self) -> i64 {
+        let step = self.identity.idle.map_or(TOLD, |idle| TOLD.max(idle / 10).min(idle / 2));
+        i64::try_from(step.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Tells the database of this use, unless it was told lately. Nobody waits for that.
+    fn note(&self, store: &Store, now: OffsetDateTime) {
+        let (used, at) = (self.used.load(Ordering::Relaxed), now.unix_timestamp());
+        let is_due = at.saturating_sub(used) >= self.step().max(1);
+        // Of several requests at once, one tells.
+        if !is_due || self.used.compare_exchange(used, at, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        let (store, id) = (store.clone(), self.identity.credential.id.clone());
+        store.runtime().clone().spawn(async move {
+            if let Err(error) = store.credential_touch(&id, now).await {
+                tracing::debug!(%error, "the use of a credential was not noted");
+            }
+        });
+    }
+}
+
 /// The callers that are remembered, by the hash of their credential.
 #[derive(Clone)]
-pub struct Callers(Cache<[u8; 32], (Arc<Identity>, u64)>);
+pub struct Callers(Cache<[u8; 32], Arc<Met>>);
 
 impl Default for Callers {
     fn default() -> Self {
@@ -49,7 +100,7 @@ impl fmt::Debug for Callers {
 
 impl Callers {
     /// Who presented this: from memory where possible. The caller must compare the epoch before
-    /// anything follows from it.
+    /// anything follows from it. Counts as a use of the credential.
     ///
     /// # Errors
     /// When it proves nobody, or when the database cannot be asked.
@@ -61,9 +112,13 @@ impl Callers {
     ) -> Result<Known, IdentifyError> {
         let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
         match self.0.get(&token.hash().0) {
-            Some((identity, epoch)) if identity.is_live(now) => Ok(Known { identity, epoch, remembered: true }),
-            Some(_) => Err(IdentifyError::Expired),
-            None => self.read(store, &token, now).await,
+            Some(met) if met.identity.expires_at <= now => Err(IdentifyError::Expired),
+            Some(met) if !met.is_idle(now) => {
+                met.note(store, now);
+                Ok(met.known(true))
+            }
+            // Another replica may have seen a caller that looks idle from here.
+            Some(_) | None => self.read(store, &token, now).await,
         }
     }
 
@@ -87,9 +142,10 @@ impl Callers {
         let epoch = store.identity_epoch().await.map_err(IdentifyError::Unavailable)?;
         match identify_hash(store, hash, now).await {
             Ok(identity) => {
-                let identity = Arc::new(identity);
-                self.0.insert(hash.0, (Arc::clone(&identity), epoch));
-                Ok(Known { identity, epoch, remembered: false })
+                let met = Arc::new(Met::new(identity, epoch));
+                met.note(store, now);
+                self.0.insert(hash.0, Arc::clone(&met));
+                Ok(met.known(false))
             }
             Err(error) => {
                 self.0.invalidate(&hash.0);

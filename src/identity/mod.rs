@@ -1,13 +1,16 @@
 //! Who is calling, and how sure we are.
 
+mod claims;
 mod credential;
 mod identify;
 mod issue;
 mod known;
 mod oidc;
+mod rules;
 mod token;
 mod workload;
 
+pub use claims::Workload;
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{IssueError, Issuer};
@@ -15,8 +18,9 @@ pub use known::{Callers, Known};
 pub use oidc::{
     Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,
 };
+pub use rules::{Rules, UserCreation};
 pub use token::{Token, TokenHash};
-pub use workload::{Workload, WorkloadClaims, WorkloadError, Workloads};
+pub use workload::{WorkloadClaims, WorkloadError, Workloads};
 
 #[cfg(test)]
 mod tests;

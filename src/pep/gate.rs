@@ -11,6 +11,7 @@ use crate::config::Site;
 use crate::identity::Callers;
 use crate::pdp::Bundle;
 use crate::store::Store;
+use crate::vault::Vault;
 
 /// The bundle that decides now. A swap is atomic; a request keeps the bundle that it began with.
 #[derive(Clone)]
@@ -48,6 +49,8 @@ pub struct Gate {
     pub active: Active,
     /// Users and tokens.
     pub store: Store,
+    /// Secrets at rest.
+    pub vault: Vault,
     /// Those of them that this process has met.
     pub callers: Callers,
     /// The record.

@@ -112,7 +112,7 @@ impl Store {
         expected_version: u64,
     ) -> Result<CredentialRow, StoreError> {
         let update = change()
-            .col_expr(Column::PreviousHash, Expr::col(Column::SecretHash).into())
+            .col_expr(Column::PreviousHash, Expr::col(Column::SecretHash))
             .col_expr(Column::PreviousUntil, Expr::value(Some(second(overlap_until))))
             .col_expr(Column::SecretHash, Expr::value(new_hash.to_vec()))
             .filter(Column::RevokedAt.is_null());
@@ -161,7 +161,8 @@ impl Store {
         .await
     }
 
-    /// Notes that a credential was used; never earlier than is noted already. Callers do so now and
+    /// Notes that a credential was used; never earlier than is noted already, and not of a
+    /// revoked one. Callers do so now and
     /// then, not on every request.
     ///
     /// # Errors
@@ -170,7 +171,7 @@ impl Store {
         let now = second(now);
         let update = Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(now))
-            .filter(Column::Id.eq(id).and(Column::LastUsedAt.lt(now)));
+            .filter(Column::Id.eq(id).and(Column::LastUsedAt.lt(now)).and(Column::RevokedAt.is_null()));
         let db = self.inner.write.clone();
         self.run(async move { Ok(update.exec(&db).await.map(|_| ())?) }).await
     }

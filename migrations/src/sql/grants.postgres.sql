@@ -7,3 +7,4 @@ GRANT SELECT ON identity_epoch TO {role};
 GRANT SELECT, INSERT, UPDATE ON instances TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON users, credentials TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON logins, cli_logins, rate_limits, workload_jtis, settings TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON secrets TO {role};

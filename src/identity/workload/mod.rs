@@ -1,7 +1,6 @@
 //! Who a CI run is: an identity token of its platform, believed and read (RFC 8693 §2.1 `subject_token`).
 
 mod facts;
-mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +9,12 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
+use super::Workload;
 use super::oidc::{
     Expected, Provider, ProviderError, Purpose, SetupError, TokenError, Verified, VerifyError, unverified_issuer,
     verify,
 };
 use crate::config::{WorkloadIssuer, WorkloadSettings};
-
-pub use run::Workload;
 
 /// Longest token that is looked at, in bytes.
 const LONGEST: usize = 16 << 10;

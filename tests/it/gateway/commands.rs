@@ -2,12 +2,14 @@
 
 use rack_gateway::routes::{self, REFUSED};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::client::{Ask, error, id};
 use super::nowhere;
 use crate::harness::binary::{Serving, Started, command, create_token, run};
 use crate::harness::policies::{Policies, repository};
-use crate::harness::{Db, RACK_PASSWORD, basic};
+use crate::harness::{Db, RACK_PASSWORD, SECRET_KEY, basic};
 use crate::rows::CountingRack;
 
 /// Exit code, standard output, standard error.
@@ -231,7 +233,10 @@ async fn tokens_are_given_and_taken_beside_a_gateway_that_serves() {
         let listed = ok(&["token", "list", "--json"], &env).await;
         let rows: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
-        assert_eq!((&row("laptop")["for"], &row("laptop")["expires_at"]), (&"ann@example.com".into(), &"never".into()));
+        assert_eq!(row("laptop")["for"], "ann@example.com");
+        let end = OffsetDateTime::parse(row("laptop")["expires_at"].as_str().unwrap(), &Rfc3339).unwrap();
+        let days = (end - OffsetDateTime::now_utc() + time::Duration::MINUTE).whole_days();
+        assert_eq!(days, 90, "unless it is said");
         assert_eq!((&row("ci")["for"], &row("ci")["kind"]), (&"cicd".into(), &"api".into()));
         let table = ok(&["token", "list"], &env).await;
         assert!(
@@ -292,13 +297,22 @@ async fn settings_are_checked_without_being_told() {
         ("RACK_TOKEN", RACK_PASSWORD),
         ("DATABASE_URL", database),
         ("DOMAIN", "gateway.example.com"),
+        ("APP_SECRET_KEY", SECRET_KEY),
+        ("APP_SECRET_KEY_PREVIOUS", "made-up-key-Hd9vRx3Cm7Jp1Gu5oQ8A"),
     ];
     let (code, out, err) = say(&["config", "check"], &good).await;
     assert_eq!(code, 0, "{err}");
-    for shown in ["acme/prod", "https://api.rack.internal:5443", "gateway.example.com", "system roots", "compiled in"] {
+    for shown in [
+        "acme/prod",
+        "https://api.rack.internal:5443",
+        "gateway.example.com",
+        "system roots",
+        "compiled in",
+        "previous",
+    ] {
         assert!(out.contains(shown), "`{shown}` is not in {out}");
     }
-    for secret in [RACK_PASSWORD, "made-up-database-password"] {
+    for secret in [RACK_PASSWORD, "made-up-database-password", "made-up-key"] {
         assert!(!format!("{out}{err}").contains(secret), "{out}{err}");
     }
     let bad = [
@@ -307,6 +321,7 @@ async fn settings_are_checked_without_being_told() {
         ("RGW_METRICS_LISTEN", "9447"),
         ("DATABASE_URL", "mysql://user:made-up-password@db/gateway"),
         ("RACK_CA_FILE", "/nonexistent/ca.pem"),
+        ("APP_SECRET_KEY", "made-up-password"),
     ];
     let named = [
         "RACK is not set",
@@ -318,7 +333,11 @@ async fn settings_are_checked_without_being_told() {
     ];
     let (code, out, err) = say(&["config", "check"], &bad).await;
     assert_eq!((code, out.as_str()), (1, ""));
-    for problem in named.iter().chain(&["RGW_METRICS_LISTEN is not", "must begin with sqlite: or postgres://"]) {
+    for problem in named.iter().chain(&[
+        "RGW_METRICS_LISTEN is not",
+        "must begin with sqlite: or postgres://",
+        "APP_SECRET_KEY is too weak",
+    ]) {
         assert!(err.contains(problem), "`{problem}` is not in {err}");
     }
     assert!(!err.contains("made-up-password"), "{err}");

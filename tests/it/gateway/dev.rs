@@ -23,7 +23,8 @@ struct Dev {
 impl Dev {
     async fn start(data: &std::path::Path) -> Self {
         let data = data.to_str().unwrap();
-        let arguments = ["dev", "--port", "0", "--rack-port", "0", "--metrics-port", "0", "--data", data];
+        let ports = ["--port", "--rack-port", "--idp-port", "--metrics-port"];
+        let arguments = [&["dev", "--data", data][..], &ports.map(|port| [port, "0"]).concat()].concat();
         let mut process = Started::new(command(&arguments, &[]));
         let last = "Ctrl-C stops everything.\n";
         let screen = process.out.until(|said| said.ends_with(last).then(|| said.to_owned())).await;
@@ -70,10 +71,11 @@ impl Dev {
 async fn the_first_screen_is_enough_to_begin() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start(data.path()).await;
-    let [gateway, rack, metrics] = ["gateway", "rack", "metrics"].map(|name| dev.address(name));
+    let [gateway, rack, idp, metrics] = ["gateway", "rack", "sign-in", "metrics"].map(|name| dev.address(name));
     assert_eq!(Ask::get("/api/v1/ready", "").local().send(gateway).await.status(), 200);
     assert_eq!(Ask::get("/metrics", "").local().send(metrics).await.status(), 200);
     assert_eq!(Ask::get("/apps?", "").local().send(rack).await.status(), 401, "the rack has a password of its own");
+    assert_eq!(json(&Ask::get("/jwks", "").local().send(idp).await)["keys"][0]["alg"], "ES256");
     let credentials = dev.credentials();
     let people: Vec<&String> = credentials.keys().collect();
     let mut expected: Vec<String> = PEOPLE.iter().map(|name| format!("{name}@example.com")).collect();
@@ -160,8 +162,10 @@ async fn what_was_pasted_goes_on_working_after_a_restart() {
         let answer = Ask::get("/apps?", authorization).local().send(second.address("gateway")).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
     }
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&data.path().join("tokens.json").metadata().unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600, "tokens are nobody else's");
+    for file in ["tokens.json", "secret.key"] {
+        let permissions = data.path().join(file).metadata().unwrap().permissions();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&permissions);
+        assert_eq!(mode & 0o777, 0o600, "{file} is nobody else's");
+    }
     second.stop().await;
 }

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::gateway::RACK_PASSWORD;
+use super::gateway::{RACK_PASSWORD, SECRET_KEY};
 
 /// Starting takes a fraction of this.
 const HANG: Duration = Duration::from_secs(60);
@@ -115,18 +115,29 @@ pub struct Serving {
 impl Serving {
     /// Starts it; fails with what it said when it does not come up.
     pub async fn start(database: &str, rack: SocketAddr, more: &[(&str, &str)]) -> Result<Self, String> {
+        Self::start_with(&["serve"], database, rack, more).await
+    }
+
+    /// The same with options of the command.
+    pub async fn start_with(
+        arguments: &[&str],
+        database: &str,
+        rack: SocketAddr,
+        more: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let host = format!("http://{rack}");
         let mut env = vec![
             ("RGW_DATABASE_URL", database),
             ("RACK", "acme/dev"),
             ("RACK_HOST", &host),
             ("RACK_TOKEN", RACK_PASSWORD),
+            ("APP_SECRET_KEY", SECRET_KEY),
             ("RGW_LISTEN", "127.0.0.1:0"),
             ("RGW_METRICS_LISTEN", "127.0.0.1:0"),
             ("DOMAIN", "gateway.example.com"),
         ];
         env.extend(more);
-        let mut process = Started::new(command(&["serve"], &env));
+        let mut process = Started::new(command(arguments, &env));
         match process.err.until(|said| said.lines().find_map(serving_at)).await {
             Some([addr, metrics]) => Ok(Self { process, addr, metrics }),
             None => Err(process.err.into_all().await),

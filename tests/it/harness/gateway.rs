@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
 use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
 use rack_gateway::clock::Clock;
-use rack_gateway::config::{RackSettings, Site, Trust};
+use rack_gateway::config::{RackSettings, Site, Trust, WorkloadSettings};
 use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
 use rack_gateway::upstream::Limits;
+use rack_gateway::vault::Keyring;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -21,6 +22,8 @@ use super::Db;
 
 /// The rack's password, which only the gateway knows.
 pub const RACK_PASSWORD: &str = "the rack's password";
+/// What stored secrets are sealed under.
+pub const SECRET_KEY: &str = "made-up-key-yf6nKq2Ws8Zt0Lb4xT3E";
 pub const ROLES: &[&str] = &["viewer", "ops", "deployer", "admin", "security", "auditor", "cicd"];
 
 /// A credential as the CLI sends it.
@@ -124,7 +127,11 @@ pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Lim
     let launch = Launch {
         store,
         policy,
+        keyring: Keyring::new(&SecretString::from(SECRET_KEY), None).unwrap(),
+        accept_loss: false,
         rack: rack_settings(rack),
+        sign_in: None,
+        workloads: WorkloadSettings::default(),
         limits,
         listener,
         metrics: None,

@@ -1,6 +1,8 @@
-//! What the tests stand on: databases, a gateway in process, the real binary, people with tokens.
+//! What the tests stand on: databases, a gateway in process, the real binary, people with tokens, a
+//! browser.
 
 pub mod binary;
+pub mod browser;
 pub mod cut;
 pub mod db;
 pub mod gateway;
@@ -10,7 +12,7 @@ pub mod provider;
 pub mod signer;
 
 pub use db::Db;
-pub use gateway::{Gateway, RACK_PASSWORD, basic, issuer, parse_record};
+pub use gateway::{Gateway, RACK_PASSWORD, SECRET_KEY, basic, issuer, parse_record};
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,6 +1,12 @@
 //! People, their credentials, and how they sign in.
 
+mod callers;
 mod credentials;
+mod crossing;
+mod epoch;
+mod plans;
+mod sign_in;
+mod sweep;
 mod users;
 
 use rack_gateway::store::{CredentialKind, NewCredential, NewUser};

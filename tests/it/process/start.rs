@@ -52,7 +52,7 @@ async fn missing_settings_are_named_together() {
     let output = run(&["serve"], &[]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    for name in ["RACK is not set", "RACK_HOST is not set", "RACK_TOKEN is not set"] {
+    for name in ["RACK is not set", "RACK_HOST is not set", "RACK_TOKEN is not set", "APP_SECRET_KEY is not set"] {
         assert!(said.contains(name), "{said}");
     }
 }

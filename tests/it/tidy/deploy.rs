@@ -157,7 +157,7 @@ fn convox_yml_matches_the_image_and_the_settings() {
     let unknown =
         named.iter().map(|line| line.split('=').next().unwrap_or(line)).filter(|name| !documented.contains(*name));
     none(&unknown.map(|name| format!("convox.yml: {name} is not a setting")).collect::<Vec<_>>());
-    let secret =
-        named.iter().filter(|line| line.contains('=')).filter(|line| line.contains("TOKEN") || line.contains("KEY"));
+    let preset = |line: &&&str| line.split_once('=').is_some_and(|(_, preset)| !preset.is_empty());
+    let secret = named.iter().filter(preset).filter(|line| line.contains("TOKEN") || line.contains("KEY"));
     none(&secret.map(|line| format!("convox.yml: {line}: a secret has no default")).collect::<Vec<_>>());
 }

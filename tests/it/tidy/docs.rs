@@ -83,7 +83,7 @@ fn files_named_in_documents_exist() {
 #[test]
 fn documents_named_in_source_exist() {
     let mut problems = Vec::new();
-    for path in walk_ext(".", &[".rs", ".cedar", ".cedarschema", ".toml", ".yml", ".sh", ".py", "Dockerfile"]) {
+    for path in walk_ext(".", &[".rs", ".mjs", ".cedar", ".cedarschema", ".toml", ".yml", ".sh", ".py", "Dockerfile"]) {
         let text = read(&path);
         let words = text.split(|c: char| !(c.is_alphanumeric() || "/._-".contains(c)));
         let named = words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".md"));

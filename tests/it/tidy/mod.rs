@@ -1,6 +1,7 @@
 //! The rules of the repository that no compiler holds: who may import whom, what source may not
 //! contain, what documents and deployment files must agree on. A failure names file and remedy.
 
+mod browser;
 mod dependencies;
 mod deploy;
 mod docs;

@@ -36,7 +36,7 @@ impl Workload {
     }
 
     /// What is kept with a credential, if anything is.
-    pub(in crate::identity) fn of(row: &CredentialRow) -> Result<Option<Self>, StoreError> {
+    pub(super) fn of(row: &CredentialRow) -> Result<Option<Self>, StoreError> {
         row.workload.as_deref().map(|text| serde_json::from_str(text).map_err(|_| unreadable())).transpose()
     }
 }
