@@ -16,7 +16,8 @@ const GENERIC: Pairs<'_> =
 
 fn read(base: Pairs<'_>, changes: Pairs<'_>) -> Result<Config, ConfigErrors> {
     let rack = [("RACK", "acme/prod"), ("RACK_HOST", "https://rack.internal"), ("RACK_TOKEN", "made-up")];
-    let all = rack.iter().chain(&[("DOMAIN", "gateway.example.com")]).chain(base).chain(changes);
+    let own = [("DOMAIN", "gateway.example.com"), ("APP_SECRET_KEY", "made-up-key-yf6nKq2Ws8Zt0Lb4xT3E")];
+    let all = rack.iter().chain(&own).chain(base).chain(changes);
     Config::from_env(&all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>())
 }
 
