@@ -12,7 +12,9 @@ mod endpoint;
 mod problem;
 pub mod public;
 mod reply;
+pub mod return_to;
 mod services;
+mod sign_in;
 
 pub use call::Call;
 pub use endpoint::{Answer, Endpoint, Endpoints, guarded};
@@ -24,6 +26,12 @@ pub use services::Services;
 #[must_use]
 pub fn doors() -> public::Doors {
     public::Doors::default()
+        .with("/api/v1/auth/web/login", sign_in::login)
+        .with("/api/v1/auth/web/callback", sign_in::web_callback)
+        .with("/api/v1/auth/cli/callback", sign_in::cli_callback)
+        .with("/api/v1/auth/cli/start", sign_in::cli_start)
+        .with("/api/v1/auth/cli/complete", sign_in::cli_complete)
+        .with("/api/v1/auth/token", sign_in::exchange)
 }
 
 /// Every endpoint behind a decision, one for each of the gateway's own rows.
@@ -35,5 +43,7 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::ConsoleRackRead, _, _>(console::rack),
         guarded::<action::ConsoleMachineList, _, _>(console::machines),
         guarded::<action::AccountRead, _, _>(account::whoami),
+        guarded::<action::SessionEnd, _, _>(sign_in::session_end),
+        guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])
 }

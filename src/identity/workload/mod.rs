@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 
-use super::Workload;
 use super::oidc::{
     Expected, Provider, ProviderError, Purpose, SetupError, TokenError, Verified, VerifyError, unverified_issuer,
     verify,
@@ -21,14 +20,27 @@ const LONGEST: usize = 16 << 10;
 /// Longest life of a token, and how far it may be off.
 const LONGEST_LIFE: Duration = Duration::seconds(3600 + 60);
 
-/// What a platform says of one of its runs, believed.
+/// What a platform says of one of its runs. An empty text means that it does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadClaims {
     /// What the settings call the platform.
     pub issuer_name: String,
-    /// The run. An empty text means that the platform does not say; a ref of which it does not say
-    /// so is not protected.
-    pub workload: Workload,
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `sub` claim.
+    pub subject: String,
+    /// The repository, as the platform writes it: `acme/shop`.
+    pub repository: String,
+    /// The git ref: `refs/heads/main`.
+    pub git_ref: String,
+    /// Whether the platform protects that ref. False where it does not say.
+    pub ref_protected: bool,
+    /// The commit.
+    pub sha: String,
+    /// The deployment environment.
+    pub environment: String,
+    /// The run.
+    pub run: String,
     /// The `jti` claim, or where there is none the SHA-256 of what is signed, in hex: to take it once.
     pub token_id: String,
     /// When the token ends.
@@ -172,17 +184,15 @@ fn claims(settings: &WorkloadIssuer, verified: Verified, jwt: &str) -> Result<Wo
     let jti = facts::text(all, Some("jti"))?;
     Ok(WorkloadClaims {
         issuer_name: settings.name.clone(),
-        workload: Workload {
-            issuer: settings.issuer.clone(),
-            repository: facts::text(all, names.repository.as_deref())?,
-            git_ref: facts::git_ref(all, names)?,
-            ref_protected: facts::is_true(all, names.ref_protected.as_deref())?,
-            sha: facts::text(all, names.sha.as_deref())?,
-            environment: facts::text(all, names.environment.as_deref())?,
-            run: facts::text(all, names.run.as_deref())?,
-            subject: verified.subject,
-        },
+        issuer: settings.issuer.clone(),
+        repository: facts::text(all, names.repository.as_deref())?,
+        git_ref: facts::git_ref(all, names)?,
+        ref_protected: facts::is_true(all, names.ref_protected.as_deref())?,
+        sha: facts::text(all, names.sha.as_deref())?,
+        environment: facts::text(all, names.environment.as_deref())?,
+        run: facts::text(all, names.run.as_deref())?,
         token_id: if jti.is_empty() { digest(jwt) } else { jti },
+        subject: verified.subject,
         expires_at: verified.expires_at,
     })
 }

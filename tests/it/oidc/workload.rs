@@ -1,9 +1,7 @@
 //! Identity tokens of CI runs: whose are believed, and what is read from them.
 
 use rack_gateway::config::{ProviderHttp, WorkloadIssuer, WorkloadSettings};
-use rack_gateway::identity::{
-    FetchError, ProviderError, TokenError, Workload, WorkloadClaims, WorkloadError, Workloads,
-};
+use rack_gateway::identity::{FetchError, ProviderError, TokenError, WorkloadClaims, WorkloadError, Workloads};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -59,7 +57,8 @@ fn token<T>(error: TokenError) -> Result<T, WorkloadError> {
 async fn a_run_is_read_as_its_platform_writes_it() {
     let provider = Provider::start();
     let found = verify(&github(&provider), &provider, &json!({})).await.unwrap();
-    let workload = Workload {
+    let expected = WorkloadClaims {
+        issuer_name: "github".to_owned(),
         issuer: provider.issuer().to_owned(),
         subject: "repo:acme/shop:ref:refs/heads/main".to_owned(),
         repository: "acme/shop".to_owned(),
@@ -68,9 +67,9 @@ async fn a_run_is_read_as_its_platform_writes_it() {
         sha: "3f786850e387550fdab836ed7e6dc881de23001b".to_owned(),
         environment: "production".to_owned(),
         run: "4711".to_owned(),
+        token_id: "one".to_owned(),
+        expires_at: found.expires_at,
     };
-    let (issuer_name, token_id) = ("github".to_owned(), "one".to_owned());
-    let expected = WorkloadClaims { issuer_name, workload, token_id, expires_at: found.expires_at };
     assert_eq!(found, expected);
     assert!((290..=300).contains(&(found.expires_at - now()).whole_seconds()));
 
@@ -79,12 +78,12 @@ async fn a_run_is_read_as_its_platform_writes_it() {
         json!({"namespace_path": "acme", "project_path": "acme/shop", "ref": "v1", "ref_type": "tag", "job_id": 42});
     let found = verify(&gitlab, &provider, &says).await.unwrap();
     assert_eq!(
-        (found.workload.repository.as_str(), found.workload.git_ref.as_str(), found.workload.run.as_str()),
+        (found.repository.as_str(), found.git_ref.as_str(), found.run.as_str()),
         ("acme/shop", "refs/tags/v1", "42")
     );
     let branch = json!({"namespace_path": "acme", "ref": "v1", "ref_type": "branch", "ref_protected": true});
     let found = verify(&gitlab, &provider, &branch).await.unwrap();
-    assert_eq!((found.workload.git_ref.as_str(), found.workload.ref_protected), ("refs/heads/v1", true));
+    assert_eq!((found.git_ref.as_str(), found.ref_protected), ("refs/heads/v1", true));
     for kind in [json!(null), json!("heads"), json!(7)] {
         let found = verify(&gitlab, &provider, &json!({"namespace_path": "acme", "ref_type": kind})).await;
         assert_eq!(found.unwrap_err(), WorkloadError::Claim("ref_type".to_owned()), "{kind}");
@@ -103,13 +102,10 @@ async fn what_a_platform_does_not_say_is_empty_and_not_protected() {
     });
     let text = provider.mint(&run(&provider, &says));
     let found = circle.verify(&text, now()).await.unwrap();
-    assert_eq!((found.issuer_name.as_str(), found.workload.repository.as_str()), ("circle", "github.com/acme/shop"));
-    assert_eq!(found.workload.git_ref, "refs/heads/main");
-    assert_eq!(
-        (found.workload.sha, found.workload.environment, found.workload.run),
-        (String::new(), String::new(), String::new())
-    );
-    assert!(!found.workload.ref_protected);
+    assert_eq!((found.issuer_name.as_str(), found.repository.as_str()), ("circle", "github.com/acme/shop"));
+    assert_eq!(found.git_ref, "refs/heads/main");
+    assert_eq!((found.sha, found.environment, found.run), (String::new(), String::new(), String::new()));
+    assert!(!found.ref_protected);
     let (signed, _) = text.rsplit_once('.').unwrap();
     assert_eq!(found.token_id, hex::encode(Sha256::digest(signed)));
     // Another signature over the same claims is the same token.
