@@ -36,6 +36,7 @@ async fn sweep(store: Store, clock: Clock) {
 /// A provider that is down now may be up when somebody signs in: then it is asked again.
 async fn warm_up(oidc: Arc<Oidc>, clock: Clock) {
     if let Err(error) = oidc.warm_up(clock.now()).await {
-        tracing::warn!(%error, help = error.help(), "the identity provider does not answer; it is asked again at sign-in");
+        let help = error.help();
+        tracing::warn!(%error, help, "the identity provider does not answer; it is asked again at sign-in");
     }
 }
