@@ -11,7 +11,7 @@ use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{Env, Process, RackSettings, Site, Trust, WorkloadSettings};
+use crate::config::{Catalog, Env, Process, RackSettings, Site, Trust, WorkloadSettings};
 use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack, secret_key};
 use crate::http::{Launch, PolicySource, bind};
@@ -77,6 +77,8 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             rack: settings,
             sign_in: None,
             workloads: WorkloadSettings::default(),
+            catalog: Catalog::unpinned(),
+            admins: Vec::new(),
             limits: Limits::default(),
             listener,
             metrics: Some((local(arguments.metrics_port), metrics)),

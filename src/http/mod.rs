@@ -1,6 +1,7 @@
 //! The server: assembly, the proxied path, the console protocol, health and metrics.
 
 mod answer;
+mod first;
 mod health;
 mod launch;
 mod own;
@@ -12,5 +13,5 @@ mod vault;
 mod visit;
 
 pub use launch::{Launch, LaunchError, Running, origin};
-pub use reload::{BundleStatus, PolicySource, reload_once, watch};
+pub use reload::{PolicySource, reload_once, watch};
 pub use server::{Server, ServerError, ServerParts, bind};

@@ -38,6 +38,8 @@ pub struct Issued {
 /// What an API token shall be.
 #[derive(Clone, Debug)]
 pub struct ApiTokenRequest {
+    /// Its id, a UUID of version 7.
+    pub id: String,
     /// Name for people.
     pub name: String,
     /// Its own roles.
@@ -113,7 +115,8 @@ impl<'a> Issuer<'a> {
         expires_at: OffsetDateTime,
     ) -> Result<Token, IssueError> {
         let (name, roles) = (name.to_owned(), roles.to_vec());
-        let request = ApiTokenRequest { name, roles, expires_at, network: None, apps: Vec::new() };
+        let id = Uuid::now_v7().to_string();
+        let request = ApiTokenRequest { id, name, roles, expires_at, network: None, apps: Vec::new() };
         Ok(self.limited_api_token(request).await?.token)
     }
 
@@ -123,8 +126,8 @@ impl<'a> Issuer<'a> {
     /// As [`Issuer::api_token`].
     pub async fn limited_api_token(&self, request: ApiTokenRequest) -> Result<Issued, IssueError> {
         let base = self.blank(CredentialKind::Api, &request.name, request.expires_at);
-        let (roles, network, apps) = (request.roles, request.network, request.apps);
-        self.issue(NewCredential { roles, network, apps, ..base }).await
+        let ApiTokenRequest { id, name: _, roles, expires_at: _, network, apps } = request;
+        self.issue(NewCredential { id, roles, network, apps, ..base }).await
     }
 
     /// Begins a browser's session.
@@ -233,6 +236,10 @@ impl<'a> Issuer<'a> {
             ..NewUser::default()
         };
         Ok(self.store.user_create(new, self.now).await?)
+    }
+
+    pub(super) const fn store(&self) -> &Store {
+        self.store
     }
 
     fn blank(&self, kind: CredentialKind, name: &str, expires_at: OffsetDateTime) -> NewCredential {

@@ -1,5 +1,6 @@
 //! Who is calling, and how sure we are.
 
+mod bootstrap;
 mod claims;
 mod credential;
 mod identify;
@@ -10,6 +11,7 @@ mod rules;
 mod token;
 mod workload;
 
+pub use bootstrap::{ADMIN_ROLE, Bootstrap};
 pub use claims::Workload;
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
