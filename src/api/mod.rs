@@ -16,9 +16,11 @@ mod problem;
 pub mod public;
 mod public_docs;
 mod reply;
+pub mod return_to;
 mod services;
 mod sessions;
 mod settings;
+mod sign_in;
 mod tokens;
 mod users;
 
@@ -32,6 +34,12 @@ pub use services::Services;
 #[must_use]
 pub fn doors() -> public::Doors {
     public::Doors::default()
+        .with("/api/v1/auth/web/login", sign_in::login)
+        .with("/api/v1/auth/web/callback", sign_in::web_callback)
+        .with("/api/v1/auth/cli/callback", sign_in::cli_callback)
+        .with("/api/v1/auth/cli/start", sign_in::cli_start)
+        .with("/api/v1/auth/cli/complete", sign_in::cli_complete)
+        .with("/api/v1/auth/token", sign_in::exchange)
 }
 
 /// Every endpoint behind a decision, one for each of the gateway's own rows.
@@ -70,5 +78,7 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::SettingList, _, _>(settings::list),
         guarded::<action::SettingUpdate, _, _>(settings::update),
         guarded::<action::SettingReset, _, _>(settings::reset),
+        guarded::<action::SessionEnd, _, _>(sign_in::session_end),
+        guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])
 }

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{Call, Content, Problem, Reply, account, policy, public_docs, sessions, settings, tokens, users};
-use crate::routes::{API, Body, Row};
+use crate::routes::{API, Body, Row, SIGN_IN};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,15 +46,7 @@ use crate::routes::{API, Body, Row};
         settings::list,
         settings::update,
         settings::reset,
-        public_docs::logout,
-        public_docs::confirm,
-        public_docs::health,
-        public_docs::ready,
-        public_docs::cli_start,
-        public_docs::cli_complete,
-        public_docs::token,
-    ),
-    components(schemas(public_docs::ProblemBody))
+    )
 )]
 struct Document;
 
@@ -72,18 +64,33 @@ pub(super) async fn describe(_: Call<ApiDescribe>) -> Answer {
 /// Never in practice: it is made of words.
 pub fn text() -> Result<String, serde_json::Error> {
     let mut document = serde_json::to_value(Document::openapi())?;
-    if let Some(schemes) = document.pointer_mut("/components").and_then(Value::as_object_mut) {
-        schemes.insert("securitySchemes".to_owned(), schemes_of());
+    if let Some(components) = document.pointer_mut("/components").and_then(Value::as_object_mut) {
+        components.insert("securitySchemes".to_owned(), schemes_of());
+    }
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        schemas.insert("Problem".to_owned(), public_docs::problem());
+    }
+    if let (Some(paths), Value::Object(more)) =
+        (document.get_mut("paths").and_then(Value::as_object_mut), public_docs::paths())
+    {
+        paths.extend(more);
     }
     for row in API {
-        let method = row.kind.as_str().to_lowercase();
-        let operations = document.get_mut("paths").and_then(|paths| paths.get_mut(row.path));
-        let operation = operations.and_then(|path| path.get_mut(&method)).and_then(Value::as_object_mut);
-        if let Some(operation) = operation {
+        if let Some(operation) = operation(&mut document, row) {
             complete(operation, row);
         }
     }
+    for row in SIGN_IN {
+        if let Some(operation) = operation(&mut document, row) {
+            operation.insert("x-cedar-action".to_owned(), json!(row.action));
+        }
+    }
     serde_json::to_string_pretty(&document)
+}
+
+fn operation<'a>(document: &'a mut Value, row: &Row) -> Option<&'a mut Map<String, Value>> {
+    let method = row.kind.as_str().to_lowercase();
+    document.get_mut("paths")?.get_mut(row.path)?.get_mut(&method)?.as_object_mut()
 }
 
 /// How a caller proves who it is.
@@ -184,10 +191,12 @@ mod tests {
         let mut described = BTreeSet::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
-                let row = API.iter().find(|row| row.path == path && row.kind.as_str().to_lowercase() == *method);
+                let is_it = |row: &&Row| row.path == path && row.kind.as_str().to_lowercase() == *method;
+                let own = API.iter().find(is_it);
+                let row = own.or_else(|| SIGN_IN.iter().find(is_it));
                 assert_eq!(operation["x-cedar-action"].as_str(), row.map(|row| row.action), "{method} {path}");
-                let takes_body = row.is_some_and(|row| matches!(row.contract.body, Body::Json { .. }));
-                if row.is_some() {
+                if let Some(row) = own {
+                    let takes_body = matches!(row.contract.body, Body::Json { .. });
                     assert_eq!(operation.get("requestBody").is_some(), takes_body, "{method} {path}");
                 }
                 described.insert((method.to_uppercase(), path.clone()));

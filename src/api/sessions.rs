@@ -1,7 +1,9 @@
 //! What a person is signed in with: browser and CLI sessions, and tokens for the CLI.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::action::{CliTokenCreate, SessionList, SessionRevoke, SessionRevokeAll};
@@ -9,10 +11,13 @@ use super::endpoint::Answer;
 use super::parts::{Ended, Page, Wanted, name};
 use super::users::person;
 use super::{Call, Problem, Reply};
-use crate::identity::PrincipalType;
+use crate::identity::{Arrival, Origin, PrincipalType};
 use crate::store::{CredentialFilter, CredentialKind, CredentialRow};
 
 const KINDS: [CredentialKind; 2] = [CredentialKind::Web, CredentialKind::Cli];
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,24 +137,25 @@ pub(super) async fn create_cli_token(call: Call<CliTokenCreate>) -> Answer {
     let body: NewCliToken = call.json()?;
     let name = name(&body.name)?;
     let rules = call.services().rules().await?;
-    let most = rules.cli_max.as_secs() / (24 * 60 * 60);
+    let most = rules.cli_max.as_secs() / DAY;
     let days = body.expires_in_days.map_or(most, u64::from);
     if days == 0 || days > most {
         return Err(Problem::invalid(format!("expires_in_days must be from 1 to {most}")));
     }
     let user = person(&call).await?;
-    let ends = call.now() + Duration::days(i64::try_from(days).unwrap_or(1));
     let shown_days = days.to_string();
     call.record_change(&[("user", &user.id), ("name", &name), ("expires_in_days", &shown_days)]).await?;
-    let source_ip = call.granted().trace().source_ip;
-    let agent = call.granted().header("user-agent");
-    let issued = call.issuer()?.cli_session_until(&user, &name, ends, &rules, source_ip, agent).await?;
-    let (token, site) = (issued.token.expose(), &call.gate().site);
+    let arrival = Arrival::cli(&rules, name).within(Duration::from_secs(days * DAY));
+    let (id, expires_at) = (arrival.id().to_owned(), arrival.expires_at(call.now()));
+    let origin =
+        Origin { source_ip: call.granted().trace().source_ip, user_agent: call.granted().header("user-agent") };
+    let token = arrival.admit(call.store(), Some(user.id), origin, call.now()).await?;
+    let (token, site) = (token.expose(), &call.gate().site);
     let (scheme, rest) = site.origin.split_once("://").unwrap_or(("https", &site.origin));
     let how = [
         format!("convox login {} -t {token}", site.domain()),
         format!("export RACK_URL={scheme}://convox:{token}@{rest}"),
     ];
-    let made = CliToken { id: &issued.id, token, expires_at: issued.expires_at, how };
+    let made = CliToken { id: &id, token, expires_at, how };
     Ok(Reply::json(&made)?.status(201))
 }

@@ -185,7 +185,7 @@ impl SettingKind {
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// Nobody says otherwise.
     Default,
     /// An administrator has set it.
@@ -194,7 +194,7 @@ pub enum Origin {
     Environment,
 }
 
-impl Origin {
+impl SettingOrigin {
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -247,11 +247,11 @@ impl Catalog {
 
     /// The value that holds, if `stored` is what the database has.
     #[must_use]
-    pub fn value(&self, setting: &Setting, stored: Option<&Value>) -> (Value, Origin) {
+    pub fn value(&self, setting: &Setting, stored: Option<&Value>) -> (Value, SettingOrigin) {
         match (self.pinned(setting.name), stored) {
-            (Some(value), _) => (value.clone(), Origin::Environment),
-            (None, Some(value)) => (value.clone(), Origin::Database),
-            (None, None) => (setting.default(), Origin::Default),
+            (Some(value), _) => (value.clone(), SettingOrigin::Environment),
+            (None, Some(value)) => (value.clone(), SettingOrigin::Database),
+            (None, None) => (setting.default(), SettingOrigin::Default),
         }
     }
 }
@@ -296,9 +296,9 @@ mod tests {
         let setting = Setting::find("user_creation").unwrap();
         let stored = json!("domain");
         let pinned = Catalog { pins: BTreeMap::from([("user_creation", json!("groups"))]) };
-        assert_eq!(pinned.value(setting, Some(&stored)), (json!("groups"), Origin::Environment));
+        assert_eq!(pinned.value(setting, Some(&stored)), (json!("groups"), SettingOrigin::Environment));
         let free = Catalog::unpinned();
-        assert_eq!(free.value(setting, Some(&stored)), (stored, Origin::Database));
-        assert_eq!(free.value(setting, None), (json!("invited"), Origin::Default));
+        assert_eq!(free.value(setting, Some(&stored)), (stored, SettingOrigin::Database));
+        assert_eq!(free.value(setting, None), (json!("invited"), SettingOrigin::Default));
     }
 }

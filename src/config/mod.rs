@@ -11,7 +11,7 @@ mod sign_in;
 mod site;
 mod workload;
 
-pub use catalog::{Catalog, Origin, SETTINGS, Setting, SettingKind};
+pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};

@@ -1,5 +1,6 @@
 //! Who is calling, and how sure we are.
 
+mod arrival;
 mod bootstrap;
 mod claims;
 mod credential;
@@ -11,6 +12,7 @@ mod rules;
 mod token;
 mod workload;
 
+pub use arrival::{Arrival, Origin};
 pub use bootstrap::{ADMIN_ROLE, Bootstrap};
 pub use claims::Workload;
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
