@@ -2,6 +2,7 @@
 
 mod answer;
 mod chores;
+mod first;
 mod health;
 mod launch;
 mod own;
@@ -13,5 +14,5 @@ mod vault;
 mod visit;
 
 pub use launch::{Launch, LaunchError, Running, origin};
-pub use reload::{BundleStatus, PolicySource, reload_once, watch};
+pub use reload::{PolicySource, reload_once, watch};
 pub use server::{Server, ServerError, ServerParts, bind};
