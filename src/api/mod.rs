@@ -12,6 +12,7 @@ mod endpoint;
 mod problem;
 pub mod public;
 mod reply;
+pub mod return_to;
 mod services;
 
 pub use call::Call;

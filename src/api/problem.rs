@@ -1,6 +1,7 @@
 //! Why an endpoint does not do what it was asked for.
 
 use crate::audit::Unavailable;
+use crate::pages::PageError;
 use crate::pep::Stopped;
 use crate::store::StoreError;
 
@@ -48,6 +49,13 @@ impl From<Unavailable> for Problem {
     fn from(_: Unavailable) -> Self {
         let message = "the audit log cannot be written, so nothing was changed; try again, and tell the operator";
         Self::new(503, "audit-unavailable", message)
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        tracing::error!(%error, "no page");
+        Self::new(503, "unanswerable", "the page cannot be written; try again")
     }
 }
 
