@@ -9,11 +9,13 @@ pub mod action;
 mod call;
 mod console;
 mod endpoint;
+mod page;
 mod problem;
 pub mod public;
 mod reply;
 pub mod return_to;
 mod services;
+mod sign_in;
 
 pub use call::Call;
 pub use endpoint::{Answer, Endpoint, Endpoints, guarded};
@@ -25,6 +27,14 @@ pub use services::Services;
 #[must_use]
 pub fn doors() -> public::Doors {
     public::Doors::default()
+        .with("/app/login", page::login)
+        .with("/app/assets/{file}", page::asset)
+        .with("/api/v1/auth/web/login", sign_in::login)
+        .with("/api/v1/auth/web/callback", sign_in::web_callback)
+        .with("/api/v1/auth/cli/callback", sign_in::cli_callback)
+        .with("/api/v1/auth/cli/start", sign_in::cli_start)
+        .with("/api/v1/auth/cli/complete", sign_in::cli_complete)
+        .with("/api/v1/auth/token", sign_in::exchange)
 }
 
 /// Every endpoint behind a decision, one for each of the gateway's own rows.
@@ -35,6 +45,11 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::ConsoleRackList, _, _>(console::racks),
         guarded::<action::ConsoleRackRead, _, _>(console::rack),
         guarded::<action::ConsoleMachineList, _, _>(console::machines),
+        guarded::<action::PageAccount, _, _>(page::account),
+        guarded::<action::PageCliLogin, _, _>(page::cli_login),
+        guarded::<action::PageCliToken, _, _>(page::cli_token),
         guarded::<action::AccountRead, _, _>(account::whoami),
+        guarded::<action::SessionEnd, _, _>(sign_in::session_end),
+        guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])
 }

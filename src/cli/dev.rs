@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::SecretString;
+use serde_json::json;
 
 use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{Env, Process, RackSettings, Site, Trust, WorkloadSettings};
+use crate::config::{
+    Env, Process, ProviderHttp, RackSettings, SignInSettings, Site, Trust, WorkloadIssuer, WorkloadSettings,
+};
 use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack, secret_key};
 use crate::http::{Launch, PolicySource, bind};
@@ -75,8 +78,8 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             keyring: Keyring::new(&key, None)?,
             accept_loss: false,
             rack: settings,
-            sign_in: None,
-            workloads: WorkloadSettings::default(),
+            sign_in: Some(sign_in(&idp)),
+            workloads: workloads(&idp, &site)?,
             limits: Limits::default(),
             listener,
             metrics: Some((local(arguments.metrics_port), metrics)),
@@ -100,6 +103,42 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
 fn idp_options(site: &Site) -> IdpOptions {
     let callback = |caller| format!("{}/api/v1/auth/{caller}/callback", site.origin);
     IdpOptions { redirect_uris: ["web", "cli"].map(callback).to_vec(), ..IdpOptions::default() }
+}
+
+/// People of the development provider sign in; the address of one of them is of another domain.
+fn sign_in(idp: &Idp) -> SignInSettings {
+    let client = idp.client();
+    SignInSettings {
+        issuer: client.issuer,
+        client_id: client.client_id,
+        client_secret: client.client_secret,
+        scopes: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
+        groups_claim: "groups".to_owned(),
+        allowed_domains: vec!["example.com".to_owned()],
+        google: false,
+        http: ProviderHttp::default(),
+    }
+}
+
+/// Its CI tokens are taken as those of GitHub Actions.
+fn workloads(idp: &Idp, site: &Site) -> Result<WorkloadSettings, Failure> {
+    let entry = json!([{
+        "name": "development",
+        "issuer": idp.ci_issuer(),
+        "audience": site.origin,
+        "claims": {
+            "repository": "repository",
+            "ref": "ref",
+            "ref_protected": "ref_protected",
+            "sha": "sha",
+            "environment": "environment",
+            "run": "run_id",
+        },
+        "require": { "repository": "*" },
+    }]);
+    let issuers = WorkloadIssuer::parse_list(&entry.to_string());
+    let issuers = issuers.map_err(|problems| Failure::new(problems.join("; ")))?;
+    Ok(WorkloadSettings { issuers, http: ProviderHttp::default() })
 }
 
 fn rack_options() -> rack::RackOptions {

@@ -83,7 +83,7 @@ const PAGE: u64 = 500;
 
 fn issuer<'a>(store: &'a Store, audit: &'a Writer) -> Issuer<'a> {
     let actor = Actor { kind: "Operator".to_owned(), id: "command-line".to_owned() };
-    Issuer { store, audit, actor, now: Clock::system().now() }
+    Issuer::recording(store, audit, actor, Clock::system().now())
 }
 
 fn create(arguments: &CreateArguments, output: &mut Output<'_>) -> Done {

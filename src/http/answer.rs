@@ -5,10 +5,13 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::pep::Recorded;
 use crate::routes::Facts;
 use crate::upstream;
+
+use super::browser;
 
 /// Carries the id of the request, which is also in its records.
 const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
@@ -32,10 +35,13 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
         name(&mut response, &recorded.request_id);
         return response;
     }
-    let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
-    if let Some(seconds) = recorded.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    if let Some(mut response) = browser::refused(recorded, request) {
+        retry_later(&mut response, recorded);
+        name(&mut response, &recorded.request_id);
+        return response;
     }
+    let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
+    retry_later(&mut response, recorded);
     if recorded.status == 401 {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"rack-gateway\""));
     }
@@ -59,6 +65,29 @@ pub(super) fn problem(status: u16, slug: &str, message: &str, request_id: &str) 
     let mut response = json(status, &body);
     name(&mut response, request_id);
     response
+}
+
+/// An error of the token endpoint (RFC 6749 §5.2), which RFC 8693 §2.2.2 keeps to.
+pub(super) fn oauth(recorded: &Recorded) -> HttpResponse {
+    let error = match (recorded.slug, recorded.status) {
+        ("unsupported-grant-type", _) => "unsupported_grant_type",
+        ("invalid-request", _) => "invalid_request",
+        ("denied" | "challenge", _) => "access_denied",
+        (_, 429 | 503) => "temporarily_unavailable",
+        ("invalid-grant", _) => "invalid_grant",
+        _ => "invalid_request",
+    };
+    let status = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let mut response = json(status, &json!({ "error": error, "error_description": recorded.message }));
+    retry_later(&mut response, recorded);
+    name(&mut response, &recorded.request_id);
+    response
+}
+
+fn retry_later(response: &mut HttpResponse, recorded: &Recorded) {
+    if let Some(seconds) = recorded.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
 }
 
 /// Puts the id of the request on the answer.

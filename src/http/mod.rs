@@ -1,6 +1,7 @@
 //! The server: assembly, the proxied path, the console protocol, health and metrics.
 
 mod answer;
+mod browser;
 mod headers;
 mod health;
 mod launch;

@@ -71,10 +71,10 @@ async fn forward(
             let mut response = match permit.row().kind {
                 Kind::Socket => {
                     let signal = sockets::watch_over(gate, recheck, permit.row(), (*stopping).clone());
-                    upstream::open_socket(rack, permit, request, payload, signal).await
+                    upstream::open_socket(rack, *permit, request, payload, signal).await
                 }
                 Kind::Get | Kind::Head | Kind::Post | Kind::Put | Kind::Delete | Kind::Options => {
-                    upstream::forward(rack, permit, request, payload).await
+                    upstream::forward(rack, *permit, request, payload).await
                 }
             };
             name(&mut response, &request_id);

@@ -15,6 +15,8 @@ use crate::telemetry;
 
 use super::{answer, own};
 
+/// Whose errors have a form of their own.
+const TOKEN: &str = "/api/v1/auth/token";
 /// Most bytes of a body.
 const MAX: usize = 64 << 10;
 
@@ -50,7 +52,7 @@ async fn visit(
         }
         Err(stopped) => {
             let recorded = stopped.record(&services.gate).await;
-            answer::refused(&recorded, &request, payload)
+            if public.path == TOKEN { answer::oauth(&recorded) } else { answer::refused(&recorded, &request, payload) }
         }
     };
     let status = response.status().as_str().to_owned();

@@ -1,5 +1,9 @@
-//! Giving tokens out. The record comes first: a token that works is on the record.
+//! Giving credentials out and taking them back. The record comes first: a token that works is on the record.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
 use thiserror::Error;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -7,19 +11,43 @@ use uuid::Uuid;
 use crate::audit::{Actor, Event, EventKind, Unavailable, Writer};
 use crate::store::{CredentialKind, NewCredential, NewUser, Store, StoreError, UserRow};
 
-use super::Token;
+use super::{Rules, Token, Workload, WorkloadClaims};
 
-/// Who gives them out, with what.
+/// Gives credentials out, for one actor at one time.
 #[derive(Clone, Debug)]
 pub struct Issuer<'a> {
-    /// Where they are kept.
-    pub store: &'a Store,
-    /// Where it is recorded.
-    pub audit: &'a Writer,
-    /// Who acts, for the record.
-    pub actor: Actor,
+    store: &'a Store,
+    /// Where to record; none where the caller has done so.
+    audit: Option<&'a Writer>,
+    actor: Actor,
     /// The time.
     pub now: OffsetDateTime,
+}
+
+/// A credential that was given out.
+#[derive(Debug)]
+pub struct Issued {
+    /// Its id.
+    pub id: String,
+    /// Its secret, to be shown once.
+    pub token: Token,
+    /// From when on it is refused, used or not.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What an API token shall be.
+#[derive(Clone, Debug)]
+pub struct ApiTokenRequest {
+    /// Name for people.
+    pub name: String,
+    /// Its own roles.
+    pub roles: Vec<String>,
+    /// From when on it is refused.
+    pub expires_at: OffsetDateTime,
+    /// The only network it is good from.
+    pub network: Option<IpNet>,
+    /// The only apps it is good for; empty for all.
+    pub apps: Vec<String>,
 }
 
 /// Why no token was given out.
@@ -39,7 +67,20 @@ pub enum IssueError {
     NoUser(String),
 }
 
-impl Issuer<'_> {
+impl<'a> Issuer<'a> {
+    /// For whoever acts outside of any request, such as the command line: each credential is recorded
+    /// before it works.
+    #[must_use]
+    pub const fn recording(store: &'a Store, audit: &'a Writer, actor: Actor, now: OffsetDateTime) -> Self {
+        Self { store, audit: Some(audit), actor, now }
+    }
+
+    /// For a request whose intent, and what it changes, is on the record already.
+    #[must_use]
+    pub const fn recorded(store: &'a Store, actor: Actor, now: OffsetDateTime) -> Self {
+        Self { store, audit: None, actor, now }
+    }
+
     /// Gives a person a token for the `convox` CLI. A person who is not known yet is created when
     /// roles are given.
     ///
@@ -54,11 +95,11 @@ impl Issuer<'_> {
     ) -> Result<Token, IssueError> {
         let user = match (self.store.user_find_by_email(email).await?, roles) {
             (Some(user), _) => user,
-            (None, Some(roles)) => self.create_user(email, roles).await?,
+            (None, Some(roles)) => self.create_user(email, email, roles).await?,
             (None, None) => return Err(IssueError::NoUser(email.to_owned())),
         };
         let base = self.blank(CredentialKind::Cli, name, expires_at);
-        self.issue(NewCredential { user_id: Some(user.id), ..base }).await
+        Ok(self.issue(NewCredential { user_id: Some(user.id), ..base }).await?.token)
     }
 
     /// Makes a token that is a principal of its own, with roles of its own.
@@ -71,8 +112,99 @@ impl Issuer<'_> {
         roles: &[String],
         expires_at: OffsetDateTime,
     ) -> Result<Token, IssueError> {
-        let base = self.blank(CredentialKind::Api, name, expires_at);
-        self.issue(NewCredential { roles: roles.to_vec(), ..base }).await
+        let (name, roles) = (name.to_owned(), roles.to_vec());
+        let request = ApiTokenRequest { name, roles, expires_at, network: None, apps: Vec::new() };
+        Ok(self.limited_api_token(request).await?.token)
+    }
+
+    /// The same with limits.
+    ///
+    /// # Errors
+    /// As [`Issuer::api_token`].
+    pub async fn limited_api_token(&self, request: ApiTokenRequest) -> Result<Issued, IssueError> {
+        let base = self.blank(CredentialKind::Api, &request.name, request.expires_at);
+        let (roles, network, apps) = (request.roles, request.network, request.apps);
+        self.issue(NewCredential { roles, network, apps, ..base }).await
+    }
+
+    /// Begins a browser's session.
+    ///
+    /// # Errors
+    /// When it cannot be recorded or kept; then no session begins.
+    pub async fn web_session(
+        &self,
+        user: &UserRow,
+        rules: &Rules,
+        source_ip: IpAddr,
+        user_agent: Option<&str>,
+    ) -> Result<Issued, IssueError> {
+        let base = self.blank(CredentialKind::Web, "", self.now + rules.web_max);
+        self.session(base, user, rules.web_idle, source_ip, user_agent).await
+    }
+
+    /// Begins a session of a command-line client, which `name` tells from a person's others.
+    ///
+    /// # Errors
+    /// When it cannot be recorded or kept; then no session begins.
+    pub async fn cli_session(
+        &self,
+        user: &UserRow,
+        name: &str,
+        rules: &Rules,
+        source_ip: IpAddr,
+        user_agent: Option<&str>,
+    ) -> Result<Issued, IssueError> {
+        self.cli_session_until(user, name, self.now + rules.cli_max, rules, source_ip, user_agent).await
+    }
+
+    /// The same, ending at `expires_at` if the rules do not end it earlier.
+    ///
+    /// # Errors
+    /// As [`Issuer::cli_session`].
+    pub async fn cli_session_until(
+        &self,
+        user: &UserRow,
+        name: &str,
+        expires_at: OffsetDateTime,
+        rules: &Rules,
+        source_ip: IpAddr,
+        user_agent: Option<&str>,
+    ) -> Result<Issued, IssueError> {
+        let base = self.blank(CredentialKind::Cli, name, expires_at.min(self.now + rules.cli_max));
+        self.session(base, user, rules.cli_idle, source_ip, user_agent).await
+    }
+
+    /// Gives a CI run a token of its own. What is known of the run is kept with it.
+    ///
+    /// # Errors
+    /// When it cannot be recorded or kept; then no token works.
+    pub async fn workload_token(
+        &self,
+        claims: &WorkloadClaims,
+        rules: &Rules,
+        source_ip: IpAddr,
+    ) -> Result<Issued, IssueError> {
+        let name = format!("{}:{}", claims.issuer_name, claims.subject);
+        let base = self.blank(CredentialKind::Workload, &name, self.now + rules.workload_max);
+        let workload = Some(Workload::from(claims).to_text()?);
+        self.issue(NewCredential { workload, source_ip: Some(source_ip), ..base }).await
+    }
+
+    /// Gives an API token that is in the version `version` another secret. The one that it has is good
+    /// until `overlap_until`.
+    ///
+    /// # Errors
+    /// When it cannot be recorded, or is not there in that version.
+    pub async fn rotate(
+        &self,
+        id: &str,
+        overlap_until: OffsetDateTime,
+        version: u64,
+    ) -> Result<(Token, u64), IssueError> {
+        let token = Token::generate()?;
+        self.record("token:rotate", &[("token", id)]).await?;
+        let row = self.store.credential_rotate(id, &token.hash().0, overlap_until, version).await?;
+        Ok((token, row.version))
     }
 
     /// Takes a token back; it stops working with the next request, everywhere.
@@ -84,18 +216,18 @@ impl Issuer<'_> {
         Ok(self.store.credential_revoke(id, "revoked by the operator", self.now).await.map(|_| ())?)
     }
 
-    fn blank(&self, kind: CredentialKind, name: &str, expires_at: OffsetDateTime) -> NewCredential {
-        let base = NewCredential::new(Uuid::now_v7().to_string(), kind, [0; 32], expires_at);
-        NewCredential { name: name.to_owned(), created_by: Some(self.actor.id.clone()), ..base }
-    }
-
-    async fn create_user(&self, email: &str, roles: &[String]) -> Result<UserRow, IssueError> {
+    /// Adds a person.
+    ///
+    /// # Errors
+    /// When it cannot be recorded, or when the address is taken.
+    pub async fn create_user(&self, email: &str, name: &str, roles: &[String]) -> Result<UserRow, IssueError> {
         let id = Uuid::now_v7().to_string();
-        self.record("user:create", &[("user", &id), ("roles", &roles.join(","))]).await?;
+        let detail = [("user", id.as_str()), ("email", email), ("roles", &roles.join(","))];
+        self.record("user:create", &detail).await?;
         let new = NewUser {
             id,
             email: email.to_owned(),
-            name: email.to_owned(),
+            name: name.to_owned(),
             roles: roles.to_vec(),
             created_by: Some(self.actor.id.clone()),
             ..NewUser::default()
@@ -103,7 +235,30 @@ impl Issuer<'_> {
         Ok(self.store.user_create(new, self.now).await?)
     }
 
-    async fn issue(&self, mut new: NewCredential) -> Result<Token, IssueError> {
+    fn blank(&self, kind: CredentialKind, name: &str, expires_at: OffsetDateTime) -> NewCredential {
+        let base = NewCredential::new(Uuid::now_v7().to_string(), kind, [0; 32], expires_at);
+        NewCredential { name: name.to_owned(), created_by: Some(self.actor.id.clone()), ..base }
+    }
+
+    async fn session(
+        &self,
+        base: NewCredential,
+        user: &UserRow,
+        idle: Duration,
+        source_ip: IpAddr,
+        user_agent: Option<&str>,
+    ) -> Result<Issued, IssueError> {
+        let new = NewCredential {
+            user_id: Some(user.id.clone()),
+            idle: Some(idle),
+            source_ip: Some(source_ip),
+            user_agent: user_agent.map(str::to_owned),
+            ..base
+        };
+        self.issue(new).await
+    }
+
+    async fn issue(&self, mut new: NewCredential) -> Result<Issued, IssueError> {
         let token = Token::generate()?;
         new.secret_hash = token.hash().0;
         let detail = [
@@ -113,18 +268,20 @@ impl Issuer<'_> {
             ("roles", &new.roles.join(",")),
         ];
         self.record("token:create", &detail).await?;
+        let (id, expires_at) = (new.id.clone(), new.expires_at);
         self.store.credential_create(new, self.now).await?;
-        Ok(token)
+        Ok(Issued { id, token, expires_at })
     }
 
     async fn record(&self, action: &'static str, detail: &[(&str, &str)]) -> Result<(), IssueError> {
+        let Some(audit) = self.audit else { return Ok(()) };
         let known = detail.iter().filter(|(_, value)| !value.is_empty());
         let event = Event {
             actor: Some(self.actor.clone()),
             detail: known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             ..Event::new(EventKind::Admin, "", action)
         };
-        self.audit.append(event).await?;
+        audit.append(event).await?;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Who is calling, and how sure we are.
 
+mod arrival;
 mod claims;
 mod credential;
 mod identify;
@@ -10,10 +11,11 @@ mod rules;
 mod token;
 mod workload;
 
+pub use arrival::{Arrival, Origin};
 pub use claims::Workload;
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
-pub use issue::{IssueError, Issuer};
+pub use issue::{ApiTokenRequest, IssueError, Issued, Issuer};
 pub use known::{Callers, Known};
 pub use oidc::{
     Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,

@@ -1,12 +1,16 @@
 //! What people see in a browser: one view for each page, its template in `web/pages/`, and the style
 //! sheet and script that they share. A view holds what is shown; it asks nothing and decides nothing.
 
+mod account;
 mod asset;
+mod cli_login;
 mod sign_in;
 mod text;
 
+pub use account::{Account, CliToken, Session};
 pub use asset::{ASSETS, Asset};
-pub use sign_in::SignInError;
+pub use cli_login::{CliLogin, Step, Waiting};
+pub use sign_in::{Login, Refused, SignInError};
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ fn words_of_others_are_shown_and_not_obeyed() {
         status: 400,
         title: HOSTILE,
         what: HOSTILE,
-        check: &[HOSTILE],
+        check: &[HOSTILE.to_owned()],
         request_id: HOSTILE,
         domain: HOSTILE,
     };

@@ -1,9 +1,11 @@
 //! The other way to an [`OwnPermit`]: signing in. The request has proved who asks by other means
 //! than a credential of the gateway; policy says whether that person or CI run may come in.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::audit::EventKind;
+use crate::audit::{Event, EventKind, Unavailable};
 use crate::identity::{IdentifyError, Identity};
 use crate::pdp::{Approval, Context, Mfa, Question, ResourceRef, Verdict};
 use crate::routes::{Resource, SIGN_IN};
@@ -14,6 +16,20 @@ use super::refusal::{Refusal, Stopped};
 use super::{Accepted, Gate, Granted, event};
 
 impl Accepted {
+    /// Puts what signing in changes on the record, before it does, such as a person who is new.
+    ///
+    /// # Errors
+    /// When the record cannot be made durable; then nothing may change.
+    pub async fn record_change(
+        &self,
+        gate: &Gate,
+        action: &'static str,
+        change: BTreeMap<String, String>,
+    ) -> Result<(), Unavailable> {
+        let traced = event::traced(EventKind::Admin, &self.trace);
+        gate.audit.append(Event { action: Cow::Borrowed(action), detail: change, ..traced }).await.map(|_| ())
+    }
+
     /// Decides on one of the rows of [`SIGN_IN`] for somebody who has just been proven, as `who`
     /// reads them from the database; on Allow the intent is durable when this returns, and the
     /// person is still the same.

@@ -99,7 +99,8 @@ impl Gathered {
             }
             Serves::Rack => {
                 let recheck = Recheck { presented, action: row.action, resource, context };
-                Permit::new(&decision, row, prepared, intent).map(|permit| Passed::Rack(permit, Box::new(recheck)))
+                Permit::new(&decision, row, prepared, intent)
+                    .map(|permit| Passed::Rack(Box::new(permit), Box::new(recheck)))
             }
         };
         passed.ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))

@@ -27,5 +27,5 @@ pub use granted::Granted;
 pub use identify::Identified;
 pub use permit::{OwnPermit, Passed, Permit, Prepared, PreparedBody};
 pub use recheck::{Recheck, Standing};
-pub use refusal::{Recorded, Refusal, Stopped};
+pub use refusal::{Recorded, Refusal, SignInRefusal, Stopped};
 pub use trace::Trace;

@@ -35,7 +35,7 @@ pub struct OwnPermit {
 #[must_use]
 pub enum Passed {
     /// To the rack, with the question for as long as it lasts.
-    Rack(Permit, Box<Recheck>),
+    Rack(Box<Permit>, Box<Recheck>),
     /// To the gateway's own answer.
     Own(Box<OwnPermit>),
 }

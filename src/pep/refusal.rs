@@ -20,8 +20,8 @@ pub enum Refusal {
     CrossSite(&'static str, &'static str),
     /// Too often: seconds until the next try may pass.
     TooMany(u64),
-    /// Signing in fails: status, stable name, and what to check.
-    SignIn(u16, &'static str, String),
+    /// Signing in fails.
+    SignIn(Box<SignInRefusal>),
     /// A path parameter has a value that nothing on a rack can have.
     BadParameter(BadParameter),
     /// Nobody is calling, or it cannot be known.
@@ -38,6 +38,19 @@ pub enum Refusal {
     Challenged(Box<Decision>),
     /// No record, no forward.
     Unrecorded(Unavailable),
+}
+
+/// Why somebody could not sign in.
+#[derive(Debug)]
+pub struct SignInRefusal {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable name.
+    pub slug: &'static str,
+    /// What happened.
+    pub what: String,
+    /// What an operator or the person may look at, a sentence each.
+    pub check: Vec<String>,
 }
 
 impl Refusal {
@@ -58,7 +71,7 @@ impl Refusal {
             Self::BadRequest(..) => 400,
             Self::WrongHost => 421,
             Self::TooMany(_) => 429,
-            Self::SignIn(status, ..) => *status,
+            Self::SignIn(refusal) => refusal.status,
             Self::BadContract(error) => error.status(),
             Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
             Self::Credential(_) => 401,
@@ -75,7 +88,7 @@ impl Refusal {
             Self::BadRequest(slug, _) | Self::CrossSite(slug, _) | Self::UnknownRoute(slug) => slug,
             Self::WrongHost => "host",
             Self::TooMany(_) => "too-many",
-            Self::SignIn(_, slug, _) => slug,
+            Self::SignIn(refusal) => refusal.slug,
             Self::BadParameter(error) => error.slug(),
             Self::Credential(error) => error.slug(),
             Self::RefusedRoute(_) => "refused-route",
@@ -94,7 +107,7 @@ impl Refusal {
             Self::BadRequest(_, text) | Self::CrossSite(_, text) => format!("refused: {text}"),
             Self::WrongHost => format!("refused: this gateway answers as {} only", gate.site.domain()),
             Self::TooMany(seconds) => format!("too many attempts: try again in {seconds} seconds"),
-            Self::SignIn(_, _, text) => text.clone(),
+            Self::SignIn(refusal) => refusal.what.clone(),
             Self::BadParameter(error) => format!("refused: {error}"),
             Self::Credential(error) => return credential(error, gate.site.domain()),
             Self::UnknownRoute(_) => "refused: no such route on this rack".to_owned(),
@@ -117,7 +130,7 @@ impl Refusal {
             | Self::WrongHost
             | Self::CrossSite(..)
             | Self::TooMany(_)
-            | Self::SignIn(..)
+            | Self::SignIn(_)
             | Self::BadParameter(_)
             | Self::Credential(_)
             | Self::UnknownRoute(_)
@@ -176,6 +189,8 @@ pub struct Recorded {
     pub identified: bool,
     /// Seconds until the next try may pass, when there were too many.
     pub retry_after: Option<u64>,
+    /// What to look at when signing in failed.
+    pub check: Vec<String>,
 }
 
 impl Stopped {
@@ -198,8 +213,12 @@ impl Stopped {
         }
         match appended {
             Ok(()) => {
-                let retry_after = if let Refusal::TooMany(seconds) = refusal { Some(seconds) } else { None };
-                Recorded { retry_after, ..recorded(trace, status, refusal.slug(), message) }
+                let recorded = recorded(trace, status, refusal.slug(), message);
+                match refusal {
+                    Refusal::TooMany(seconds) => Recorded { retry_after: Some(seconds), ..recorded },
+                    Refusal::SignIn(refusal) => Recorded { check: refusal.check, ..recorded },
+                    _ => recorded,
+                }
             }
             Err(error) => {
                 let refusal = Refusal::Unrecorded(error);
@@ -226,6 +245,7 @@ fn recorded(trace: Trace, status: u16, slug: &'static str, message: String) -> R
         socket: trace.socket,
         identified: trace.identity.is_some(),
         retry_after: None,
+        check: Vec::new(),
         request_id: trace.request_id,
     }
 }

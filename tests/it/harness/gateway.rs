@@ -171,5 +171,5 @@ pub async fn token(running: &Running, role: &str) -> String {
 pub fn issuer(running: &Running) -> Issuer<'_> {
     let gate = &running.gate;
     let actor = Actor { kind: "Operator".to_owned(), id: "test".to_owned() };
-    Issuer { store: &gate.store, audit: &gate.audit, actor, now: gate.clock.now() }
+    Issuer::recording(&gate.store, &gate.audit, actor, gate.clock.now())
 }
