@@ -2,6 +2,7 @@
 
 mod answer;
 mod browser;
+mod chores;
 mod headers;
 mod health;
 mod launch;

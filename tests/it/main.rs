@@ -17,5 +17,6 @@ mod replay;
 mod revocation;
 mod routes;
 mod rows;
+mod sign_in;
 mod tidy;
 mod vault;

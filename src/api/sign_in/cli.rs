@@ -171,7 +171,7 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
 
 enum Ready {
     Pending,
-    Confirmed(CliLoginRow),
+    Confirmed(Box<CliLoginRow>),
 }
 
 fn gone() -> Refusal {

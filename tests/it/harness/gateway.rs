@@ -45,7 +45,11 @@ impl Gateway {
     /// The same with policies of a folder, or with other limits.
     pub async fn start_with(db: &Db, rack: SocketAddr, policies: Option<PathBuf>, limits: Limits) -> Self {
         let policy = PolicySource { dir: policies, rack: "acme/dev".to_owned() };
-        let running = launch(db, rack, policy, limits).await;
+        Self::of(launch(db, rack, policy, limits).await).await
+    }
+
+    /// One that runs already, with its people.
+    pub async fn of(running: Running) -> Self {
         let mut tokens = BTreeMap::new();
         for role in ROLES {
             tokens.insert((*role).to_owned(), token(&running, role).await);
@@ -121,18 +125,23 @@ fn rack_settings(rack: SocketAddr) -> RackSettings {
 }
 
 pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Limits) -> Running {
+    launch_with(db, rack, |launch| Launch { policy, limits, ..launch }).await
+}
+
+/// The same, changed by the test before it starts.
+pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) -> Launch) -> Running {
     let store = db.store().await;
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let launch = Launch {
         store,
-        policy,
+        policy: PolicySource { dir: None, rack: "acme/dev".to_owned() },
         keyring: Keyring::new(&SecretString::from(SECRET_KEY), None).unwrap(),
         accept_loss: false,
         rack: rack_settings(rack),
         sign_in: None,
         workloads: WorkloadSettings::default(),
-        limits,
+        limits: Limits::default(),
         listener,
         metrics: None,
         workers: 2,
@@ -140,7 +149,7 @@ pub async fn launch(db: &Db, rack: SocketAddr, policy: PolicySource, limits: Lim
         site: site(address),
         sink: None,
     };
-    launch.start().await.unwrap()
+    change(launch).start().await.unwrap()
 }
 
 /// Its public name, and the address at which tests reach it.
