@@ -7,7 +7,9 @@ RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends g++ make \
  && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock ./
+COPY askama.toml ./
 COPY src src
+COPY web web
 COPY migrations migrations
 COPY policies policies
 COPY schema schema

@@ -22,6 +22,8 @@ pub mod http;
 #[cfg(feature = "server")]
 pub mod identity;
 #[cfg(feature = "server")]
+pub mod pages;
+#[cfg(feature = "server")]
 pub mod pdp;
 #[cfg(feature = "server")]
 pub mod pep;

@@ -10,6 +10,7 @@ mod call;
 mod console;
 mod endpoint;
 pub mod openapi;
+mod page;
 mod parts;
 mod policy;
 mod problem;
@@ -34,6 +35,8 @@ pub use services::Services;
 #[must_use]
 pub fn doors() -> public::Doors {
     public::Doors::default()
+        .with("/app/login", page::login)
+        .with("/app/assets/{file}", page::asset)
         .with("/api/v1/auth/web/login", sign_in::login)
         .with("/api/v1/auth/web/callback", sign_in::web_callback)
         .with("/api/v1/auth/cli/callback", sign_in::cli_callback)
@@ -50,6 +53,9 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::ConsoleRackList, _, _>(console::racks),
         guarded::<action::ConsoleRackRead, _, _>(console::rack),
         guarded::<action::ConsoleMachineList, _, _>(console::machines),
+        guarded::<action::PageAccount, _, _>(page::account),
+        guarded::<action::PageCliLogin, _, _>(page::cli_login),
+        guarded::<action::PageCliToken, _, _>(page::cli_token),
         guarded::<action::AccountRead, _, _>(account::whoami),
         guarded::<action::ApiDescribe, _, _>(openapi::describe),
         guarded::<action::UserList, _, _>(users::list),

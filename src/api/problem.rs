@@ -2,6 +2,7 @@
 
 use crate::audit::Unavailable;
 use crate::identity::IssueError;
+use crate::pages::PageError;
 use crate::pep::Stopped;
 use crate::store::StoreError;
 
@@ -69,6 +70,13 @@ impl From<IssueError> for Problem {
                 Self::new(503, "unanswerable", "no secret can be made; try again, and tell the operator")
             }
         }
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        tracing::error!(%error, "no page");
+        Self::new(503, "unanswerable", "the page cannot be written; try again")
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Problem;
+use crate::pages::{Asset, Page};
 
 /// The body of an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +13,9 @@ pub enum Content {
     /// JSON.
     Json(String),
     /// A page.
-    Html(String),
+    Html(Page),
+    /// A file that pages name.
+    Asset(Asset),
 }
 
 /// An answer.
@@ -40,7 +43,7 @@ impl Reply {
 
     /// 200 with a page.
     #[must_use]
-    pub const fn html(page: String) -> Self {
+    pub const fn html(page: Page) -> Self {
         Self { status: 200, content: Content::Html(page), headers: Vec::new() }
     }
 

@@ -1,18 +1,34 @@
-//! Where the browser goes after sign-in.
+//! Where a browser goes once somebody has signed in.
 
-/// The start page.
+/// Longest address that is kept, in bytes.
+const LONGEST: usize = 512;
+
+/// The page that everybody has.
 pub const HOME: &str = "/app";
 
-/// A page of this gateway, or the start page for everything else: an address that somebody else chose
-/// must not lead out of here.
+/// `wanted`, when it is the address of one of our own pages and nothing else in any browser's eyes;
+/// [`HOME`] otherwise. Whoever makes a link chooses it, so nothing is repaired.
 #[must_use]
 pub fn return_to(wanted: &str) -> &str {
-    let below = wanted.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-    let plain = wanted.len() <= 512
+    if is_page(wanted) { wanted } else { HOME }
+}
+
+fn is_page(wanted: &str) -> bool {
+    let Some(rest) = wanted.strip_prefix(HOME) else { return false };
+    let path = wanted.split('?').next().unwrap_or_default();
+    wanted.len() <= LONGEST
+        && (rest.is_empty() || rest.starts_with(['/', '?']))
+        // Browsers read a backslash as a slash, drop tabs and line breaks, and resolve dot segments (URL §4.4).
+        && wanted.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'))
         && !wanted.contains("//")
-        && !wanted.contains("..")
-        && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/?=&-_.~%+".contains(&byte));
-    if below && plain { wanted } else { HOME }
+        && !path.split('/').any(is_dots)
+        // The page with the button leads here; coming back to it would look like a failure.
+        && path != "/app/login"
+}
+
+/// A dot segment, with any of its dots escaped.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 #[cfg(test)]
@@ -20,26 +36,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_of_this_gateway_are_gone_to() {
-        for good in ["/app", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app?x=1"] {
+    fn our_own_pages_are_kept() {
+        for good in ["/app", "/app/", "/app?x=1", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app/a%20b?c=%2F"] {
             assert_eq!(return_to(good), good);
         }
+    }
+
+    #[test]
+    fn anything_else_is_home() {
+        let long = format!("/app/{}", "a".repeat(LONGEST));
         let hostile = [
             "",
             "/",
-            "//evil.example",
-            "/app//evil.example",
-            "https://evil.example",
-            "/apps",
-            "/app/../apps",
-            "/app\r\nSet-Cookie: x=1",
-            "/app/#x",
-            "\\\\evil.example",
+            "app",
+            "/apple",
+            "/app.evil.example",
             "/app@evil.example",
+            "/APP",
+            " /app",
+            "/app ",
+            "//evil.example",
+            "//evil.example/app",
+            "/app//evil.example",
+            "/app/?next=//evil.example",
+            "/\\evil.example",
+            "/app\\evil",
+            "/app/\\evil",
+            "https://evil.example/app",
+            "https:/app",
             "javascript:alert(1)",
+            "javascript:/app",
+            "data:text/html,x",
+            "/app/..",
+            "/app/../api/v1/auth/web/login",
+            "/app/.",
+            "/app/%2e%2e/api",
+            "/app/.%2E/api",
+            "/app/%2E/x",
+            "/app/\r\nset-cookie: a=b",
+            "/app/\tx",
+            "/app/\0",
+            "/app/\u{7f}",
+            "/app/\u{202e}x",
+            "/app/é",
+            "/app#x",
+            "/app/login",
+            "/app/login?return_to=/app",
+            "/api/v1/auth/logout",
+            &long,
         ];
-        for bad in hostile {
-            assert_eq!(return_to(bad), HOME, "{bad}");
+        for hostile in hostile {
+            assert_eq!(return_to(hostile), HOME, "{hostile:?}");
         }
     }
 }

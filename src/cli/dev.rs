@@ -136,7 +136,7 @@ fn workloads(idp: &Idp, site: &Site) -> Result<WorkloadSettings, Failure> {
             "environment": "environment",
             "run": "run_id",
         },
-        "require": { "repository": "*" },
+        "require": { "repository": "acme/*" },
     }]);
     let issuers = WorkloadIssuer::parse_list(&entry.to_string());
     let issuers = issuers.map_err(|problems| Failure::new(problems.join("; ")))?;

@@ -11,6 +11,8 @@ use crate::pep::Recorded;
 use crate::routes::Facts;
 use crate::upstream;
 
+use super::browser;
+
 /// Carries the id of the request, which is also in its records.
 const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
 
@@ -30,6 +32,11 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
     // A denied shell says why in the terminal; the CLI would lose the text of a plain answer.
     if recorded.socket && recorded.identified && recorded.status == 403 && runs_something(recorded) {
         let mut response = upstream::deny_socket(request, payload, &recorded.message, Some(126));
+        name(&mut response, &recorded.request_id);
+        return response;
+    }
+    if let Some(mut response) = browser::refused(recorded, request) {
+        retry_later(&mut response, recorded);
         name(&mut response, &recorded.request_id);
         return response;
     }

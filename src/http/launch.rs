@@ -20,6 +20,7 @@ use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 use crate::vault::{Keyring, VaultError};
 
+use super::chores;
 use super::first;
 use super::reload::{PolicySource, watch};
 use super::server::{Server, ServerError, ServerParts};
@@ -113,7 +114,7 @@ pub struct Running {
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
     server: Server,
-    watcher: tokio::task::JoinHandle<()>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Launch {
@@ -155,7 +156,7 @@ impl Launch {
         let services = Services {
             gate: gate.clone(),
             rack: self.rack,
-            oidc,
+            oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
             catalog: Arc::new(self.catalog),
             bundle: status.clone(),
@@ -168,7 +169,8 @@ impl Launch {
             metrics: self.metrics,
             workers: self.workers,
         })?;
-        let watcher = tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone()));
+        let mut tasks = chores::begin(&gate.store, &gate.clock, oidc.as_ref());
+        tasks.push(tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone())));
         Ok(Running {
             addr: server.addr,
             metrics_addr: server.metrics_addr,
@@ -176,7 +178,7 @@ impl Launch {
             policy: self.policy,
             bundle: status,
             server,
-            watcher,
+            tasks,
         })
     }
 }
@@ -215,7 +217,7 @@ const FLUSH: Duration = Duration::from_secs(10);
 impl Running {
     /// Stops accepting, lets requests finish, writes the last record, and flushes the chain.
     pub async fn stop(self) {
-        self.watcher.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.server.stop().await;
         let last = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await;
         let flushed = self.gate.audit.shutdown(FLUSH).await;

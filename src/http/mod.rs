@@ -1,7 +1,10 @@
 //! The server: assembly, the proxied path, the console protocol, health and metrics.
 
 mod answer;
+mod browser;
+mod chores;
 mod first;
+mod headers;
 mod health;
 mod launch;
 mod own;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt as _;
 
@@ -14,7 +14,7 @@ use crate::audit::{Outcome, OutcomeResult};
 use crate::pep::{OwnPermit, Recorded};
 use crate::routes::Body;
 
-use super::answer;
+use super::{answer, headers};
 
 /// Answers; returns the row's path with it.
 pub(super) async fn answer(
@@ -69,15 +69,15 @@ async fn body(kind: Body, payload: &mut Payload) -> Result<Bytes, Problem> {
     Ok(whole.freeze())
 }
 
-/// The answer as HTTP. It is about somebody, so nobody may keep it.
+/// The answer as HTTP.
 pub(super) fn spell(reply: Reply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut builder = HttpResponse::build(status);
-    builder.insert_header((CACHE_CONTROL, "no-store"));
     let mut response = match reply.content {
         Content::Empty => builder.finish(),
         Content::Json(text) => builder.insert_header((CONTENT_TYPE, "application/json")).body(text),
-        Content::Html(page) => builder.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(page),
+        Content::Html(page) => headers::page(builder, page),
+        Content::Asset(asset) => headers::asset(builder, asset),
     };
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {

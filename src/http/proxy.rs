@@ -12,8 +12,8 @@ use crate::telemetry;
 use crate::upstream::{self, Rack};
 
 use super::answer::{name, refused};
-use super::own;
 use super::sockets::{self, Stopping};
+use super::{headers, own};
 
 /// What an answer may need.
 struct Parts<'a> {
@@ -78,6 +78,7 @@ async fn forward(
                 }
             };
             name(&mut response, &request_id);
+            headers::of_rack(&mut response);
             tracing::debug!(request.id = request_id, route, status = response.status().as_u16(), "request forwarded");
             (route, response)
         }

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -14,6 +15,7 @@ use crate::api::{self, Services};
 use crate::pep::BundleStatus;
 use crate::upstream::{Rack, RackConfig};
 
+use super::headers;
 use super::health::{health, ready};
 use super::proxy::proxy;
 use super::sockets::Stopping;
@@ -116,6 +118,7 @@ impl Server {
                 .route("/api/v1/ready", web::get().to(ready))
                 .configure(visit::mount)
                 .default_service(web::to(proxy))
+                .wrap(from_fn(headers::harden))
         })
         // A client that goes away cancels its request at the rack.
         .h1_allow_half_closed(false)

@@ -19,7 +19,13 @@ fn trusting(provider: &Provider) -> WorkloadSettings {
         "issuer": provider.issuer(),
         "audience": super::ORIGIN,
         "require": { "repository_owner": "acme" },
-        "claims": { "repository": "repository", "ref": "ref", "ref_protected": "ref_protected", "sha": "sha", "run": "run_id" },
+        "claims": {
+            "repository": "repository",
+            "ref": "ref",
+            "ref_protected": "ref_protected",
+            "sha": "sha",
+            "run": "run_id",
+        },
     }]);
     let issuers = WorkloadIssuer::parse_list(&entry.to_string()).unwrap();
     WorkloadSettings { issuers, http: ProviderHttp::default() }

@@ -1,0 +1,116 @@
+//! The pages of somebody who is signed in: the account, and a token for the command line.
+
+use askama::Template as _;
+use time::OffsetDateTime;
+
+use super::text::{agent, moment, shown};
+use super::{Frame, Page, PageError, page};
+
+/// Who am I, and where am I signed in?
+#[derive(Clone, Debug)]
+pub struct Account<'a> {
+    /// Id of the person in policy.
+    pub id: &'a str,
+    /// Name for people.
+    pub name: &'a str,
+    /// The e-mail address.
+    pub email: &'a str,
+    /// Roles that are held, inherited ones too.
+    pub roles: &'a [String],
+    /// Groups at the identity provider.
+    pub groups: &'a [String],
+    /// `organization/name` of the rack.
+    pub rack: &'a str,
+    /// The gateway's host and port.
+    pub domain: &'a str,
+    /// The token that guards changes.
+    pub csrf: Option<&'a str>,
+    /// Sessions that are good, newest first.
+    pub sessions: Vec<Session<'a>>,
+}
+
+/// Where somebody is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whether it is a browser's; otherwise a command line's.
+    pub is_web: bool,
+    /// Its name, where it has one.
+    pub name: &'a str,
+    /// What asked for it.
+    pub user_agent: &'a str,
+    /// Where it was asked for from; empty when that is not known.
+    pub source_ip: &'a str,
+    /// When it began.
+    pub created_at: OffsetDateTime,
+    /// When it was last used, roughly.
+    pub last_used_at: OffsetDateTime,
+    /// When it ends, used or not.
+    pub expires_at: OffsetDateTime,
+    /// Whether this very request came with it.
+    pub is_current: bool,
+}
+
+impl Session<'_> {
+    /// What people know it by.
+    fn title(&self) -> String {
+        match (self.name, self.is_web) {
+            ("", true) => agent(self.user_agent),
+            ("", false) => "Command line".to_owned(),
+            (name, _) => shown(name).to_string(),
+        }
+    }
+}
+
+#[derive(askama::Template)]
+#[template(path = "account.html")]
+struct AccountPage<'a> {
+    frame: Frame<'a>,
+    view: &'a Account<'a>,
+}
+
+impl Account<'_> {
+    /// Whether there is any but this one.
+    fn has_others(&self) -> bool {
+        self.sessions.iter().any(|session| !session.is_current)
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// When there is no randomness for its nonce.
+    pub fn render(&self) -> Result<Page, PageError> {
+        page(self.csrf, |frame| AccountPage { frame, view: self }.render())
+    }
+}
+
+/// A token for the command line, to be made and shown once.
+#[derive(Clone, Copy, Debug)]
+pub struct CliToken<'a> {
+    /// Id of the person in policy.
+    pub id: &'a str,
+    /// The gateway's host and port.
+    pub domain: &'a str,
+    /// How many days it may last, shortest first.
+    pub days: &'a [u64],
+    /// The token that guards changes.
+    pub csrf: Option<&'a str>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "cli-token.html")]
+struct CliTokenPage<'a> {
+    frame: Frame<'a>,
+    view: &'a CliToken<'a>,
+}
+
+impl CliToken<'_> {
+    /// The page.
+    ///
+    /// # Errors
+    /// When there is no randomness for its nonce.
+    pub fn render(&self) -> Result<Page, PageError> {
+        page(self.csrf, |frame| CliTokenPage { frame, view: self }.render())
+    }
+}

@@ -1,0 +1,101 @@
+// What the buttons of all pages do. Each names its deed in `data-do`; every change carries the token
+// that the page was served with.
+
+const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
+
+function say(text) {
+  document.querySelector('.status').textContent = text;
+}
+
+/** Calls the API. Whoever is not signed in any more goes to sign in, and comes back here. */
+async function call(method, path, body) {
+  const headers = { Accept: 'application/json', 'X-CSRF-Token': csrf };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const answer = await fetch(path, { method, headers, body: JSON.stringify(body) });
+  if (answer.status === 401) {
+    location.assign(`/app/login?return_to=${encodeURIComponent(location.pathname + location.search)}`);
+    throw new Error('Your session is over.');
+  }
+  const text = await answer.text();
+  const json = answer.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : null;
+  if (!answer.ok) throw new Error(json?.error ?? `The gateway answers ${answer.status}.`);
+  return json;
+}
+
+/** Shows one part of the page in the place of another; its heading is read out. */
+function turn(from, to) {
+  document.getElementById(from).hidden = true;
+  document.getElementById(to).hidden = false;
+  document.querySelector(`#${to} h1`).focus();
+}
+
+async function end(button) {
+  await call('DELETE', button.dataset.path);
+  button.closest('li').remove();
+  if (!document.querySelector('[data-do="end"]')) document.querySelector('[data-do="end-others"]')?.remove();
+}
+
+async function decide(button, approve, shown) {
+  await call('POST', '/api/v1/auth/cli/confirm', { user_code: button.dataset.code, approve });
+  turn('ask', shown);
+}
+
+const deeds = {
+  async 'sign-out'() {
+    await call('POST', '/api/v1/auth/logout');
+    location.assign('/app/login');
+  },
+  async end(button) {
+    await end(button);
+    say('The session has ended.');
+    document.getElementById('sessions').focus();
+  },
+  async 'end-others'() {
+    for (const button of document.querySelectorAll('[data-do="end"]')) await end(button);
+    say('All other sessions have ended.');
+    document.getElementById('sessions').focus();
+  },
+  confirm: (button) => decide(button, true, 'approved'),
+  refuse: (button) => decide(button, false, 'refused'),
+  async 'make-token'(form) {
+    const fields = new FormData(form);
+    const wanted = { name: fields.get('name').trim(), expires_in_days: Number(fields.get('days')) };
+    const made = await call('POST', form.dataset.path, wanted);
+    const { domain } = document.getElementById('made').dataset;
+    const show = (id, text) => { document.getElementById(id).textContent = text; };
+    show('token', made.token);
+    show('login', `convox login ${domain} -t ${made.token}`);
+    show('variable', `export RACK_URL=https://convox:${made.token}@${domain}`);
+    show('until', new Date(made.expires_at).toLocaleString());
+    turn('make', 'made');
+  },
+  async copy(button) {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.from).textContent);
+    say('Copied.');
+  },
+};
+
+/** One deed at a time for each button; what goes wrong is said. */
+async function run(source, button) {
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
+  say('');
+  try {
+    await deeds[source.dataset.do](source);
+  } catch (error) {
+    say(error.message);
+  } finally {
+    button.removeAttribute('aria-disabled');
+  }
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-do]');
+  if (button) run(button, button);
+});
+
+document.addEventListener('submit', (event) => {
+  if (!event.target.dataset.do) return;
+  event.preventDefault();
+  run(event.target, event.submitter ?? event.target);
+});
