@@ -71,7 +71,7 @@ async fn a_rotated_secret_works_for_as_long_as_is_said(db: Db) {
     let rack = CountingRack::start().await;
     let gateway = Gateway::start(&db, rack.addr).await;
     let admin = gateway.token("admin").to_owned();
-    let made = create(&gateway, &json!({ "name": "ci", "roles": ["cicd"], "expires_in_days": 1 }), 201).await;
+    let made = create(&gateway, &json!({ "name": "runner", "roles": ["cicd"], "expires_in_days": 1 }), 201).await;
     let target = format!("{}/rotate", path(&made));
     let rotate = |minutes: Value, version: u64| {
         let body = json!({ "overlap_minutes": minutes });
@@ -102,7 +102,7 @@ async fn secrets_are_nowhere(db: Db) {
     let rack = CountingRack::start().await;
     let gateway = Gateway::start(&db, rack.addr).await;
     let admin = gateway.token("admin").to_owned();
-    let made = create(&gateway, &json!({ "name": "ci", "roles": ["cicd"], "expires_in_days": 1 }), 201).await;
+    let made = create(&gateway, &json!({ "name": "runner", "roles": ["cicd"], "expires_in_days": 1 }), 201).await;
     let rotate = format!("{}/rotate", path(&made));
     let second = Send::json("POST", &rotate, &json!({})).header("If-Match", "\"v1\"");
     let second = ask(&gateway, &admin, second, 200).await;
