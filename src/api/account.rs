@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::action::AccountRead;
 use super::endpoint::Answer;
@@ -10,8 +11,8 @@ use crate::pdp::ResourceRef;
 use crate::routes::{Resource, rows};
 
 /// The answer of `GET /api/v1/whoami`.
-#[derive(Debug, Serialize)]
-struct Whoami<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Whoami<'a> {
     principal: Principal<'a>,
     email: &'a str,
     name: &'a str,
@@ -22,14 +23,14 @@ struct Whoami<'a> {
     actions: Vec<May>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Principal<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     id: &'a str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Credential<'a> {
     kind: &'static str,
     id: &'a str,
@@ -37,13 +38,14 @@ struct Credential<'a> {
     expires_at: OffsetDateTime,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct May {
     action: &'static str,
     decision: &'static str,
 }
 
-/// `GET /api/v1/whoami`: decisions are those on `?app=`, or on an app that policy does not list.
+/// Who asks, and what policy would say to each action: on `?app=`, or on an app that policy does not list.
+#[utoipa::path(get, path = "/api/v1/whoami", tag = "account", responses((status = 200, body = Whoami<'static>)))]
 pub(super) async fn whoami(call: Call<AccountRead>) -> Answer {
     let query = call.granted().query();
     let app = query.get("app").unwrap_or("unlisted");

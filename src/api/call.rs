@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 
 use super::action::Action;
 use super::{Problem, Services};
-use crate::identity::Identity;
+use crate::audit::Actor;
+use crate::identity::{Identity, Issuer};
 use crate::pdp::ResourceRef;
 use crate::pep::{Gate, Granted};
 use crate::routes::{API, Resource};
@@ -70,6 +71,16 @@ impl<A: Action> Call<A> {
     /// Never in practice: nothing is granted to nobody.
     pub fn identity(&self) -> Result<&Identity, Problem> {
         self.granted.identity().ok_or_else(|| Problem::new(401, "credential-missing", "nobody asks"))
+    }
+
+    /// What gives credentials out: this request, whose change is on the record by then.
+    ///
+    /// # Errors
+    /// As [`Call::identity`].
+    pub fn issuer(&self) -> Result<Issuer<'_>, Problem> {
+        let identity = self.identity()?;
+        let actor = Actor { kind: identity.principal.as_str().to_owned(), id: identity.id.clone() };
+        Ok(Issuer::recorded(self.store(), actor, self.now()))
     }
 
     /// A parameter of the path.

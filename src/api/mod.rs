@@ -9,13 +9,21 @@ pub mod action;
 mod call;
 mod console;
 mod endpoint;
+pub mod openapi;
 mod page;
+mod parts;
+mod policy;
 mod problem;
 pub mod public;
+mod public_docs;
 mod reply;
 pub mod return_to;
 mod services;
+mod sessions;
+mod settings;
 mod sign_in;
+mod tokens;
+mod users;
 
 pub use call::Call;
 pub use endpoint::{Answer, Endpoint, Endpoints, guarded};
@@ -49,6 +57,33 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::PageCliLogin, _, _>(page::cli_login),
         guarded::<action::PageCliToken, _, _>(page::cli_token),
         guarded::<action::AccountRead, _, _>(account::whoami),
+        guarded::<action::ApiDescribe, _, _>(openapi::describe),
+        guarded::<action::UserList, _, _>(users::list),
+        guarded::<action::UserCreate, _, _>(users::create),
+        guarded::<action::UserRead, _, _>(users::read),
+        guarded::<action::UserUpdate, _, _>(users::update),
+        guarded::<action::UserDelete, _, _>(users::delete),
+        guarded::<action::UserLock, _, _>(users::lock),
+        guarded::<action::UserUnlock, _, _>(users::unlock),
+        guarded::<action::UserRoleGrant, _, _>(users::grant),
+        guarded::<action::UserRoleRevoke, _, _>(users::revoke),
+        guarded::<action::SessionList, _, _>(sessions::list),
+        guarded::<action::SessionRevokeAll, _, _>(sessions::revoke_all),
+        guarded::<action::SessionRevoke, _, _>(sessions::revoke),
+        guarded::<action::CliTokenCreate, _, _>(sessions::create_cli_token),
+        guarded::<action::ApiTokenList, _, _>(tokens::list),
+        guarded::<action::ApiTokenCreate, _, _>(tokens::create),
+        guarded::<action::ApiTokenRead, _, _>(tokens::read),
+        guarded::<action::ApiTokenUpdate, _, _>(tokens::update),
+        guarded::<action::ApiTokenRevoke, _, _>(tokens::revoke),
+        guarded::<action::ApiTokenRotate, _, _>(tokens::rotate),
+        guarded::<action::ApiTokenRoleGrant, _, _>(tokens::grant),
+        guarded::<action::ApiTokenRoleRevoke, _, _>(tokens::take),
+        guarded::<action::RoleList, _, _>(policy::roles),
+        guarded::<action::PolicyRead, _, _>(policy::read),
+        guarded::<action::SettingList, _, _>(settings::list),
+        guarded::<action::SettingUpdate, _, _>(settings::update),
+        guarded::<action::SettingReset, _, _>(settings::reset),
         guarded::<action::SessionEnd, _, _>(sign_in::session_end),
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])

@@ -1,6 +1,7 @@
 //! Why an endpoint does not do what it was asked for.
 
 use crate::audit::Unavailable;
+use crate::identity::IssueError;
 use crate::pages::PageError;
 use crate::pep::Stopped;
 use crate::store::StoreError;
@@ -33,6 +34,12 @@ impl Problem {
         Self::new(404, "not-found", format!("there is no such {what}"))
     }
 
+    /// Somebody else was faster (RFC 9110 §13.1.1).
+    #[must_use]
+    pub fn stale() -> Self {
+        Self::new(412, "stale", "it was changed by somebody else meanwhile: read it again, then try again")
+    }
+
     /// The body is well formed and asks for something impossible.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(422, "invalid", message)
@@ -59,11 +66,26 @@ impl From<PageError> for Problem {
     }
 }
 
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Audit(error) => error.into(),
+            IssueError::Store(error) => error.into(),
+            IssueError::NoUser(_) => Self::not_found("user"),
+            IssueError::Random(error) => {
+                tracing::error!(%error, "the operating system has no randomness");
+                Self::new(503, "unanswerable", "no secret can be made; try again, and tell the operator")
+            }
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::not_found("thing"),
             StoreError::Conflict(_) => Self::new(409, "conflict", "something of that name exists already"),
+            StoreError::Stale => Self::stale(),
             error => {
                 tracing::error!(%error, "the database refuses");
                 Self::new(503, "database-unavailable", "the database does not answer; try again")

@@ -70,6 +70,12 @@ impl Reply {
     /// The same with the version of what it shows, for `If-Match`.
     #[must_use]
     pub fn etag(self, version: u64) -> Self {
-        self.header("etag", format!("\"v{version}\""))
+        self.header("etag", Self::version(version))
+    }
+
+    /// A version as an entity tag (RFC 9110 §8.8.3).
+    #[must_use]
+    pub fn version(version: u64) -> String {
+        format!("\"v{version}\"")
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::config::RackSettings;
+use crate::config::{Catalog, RackSettings};
 use crate::identity::{Oidc, Rules, Workloads};
-use crate::pep::Gate;
+use crate::pep::{BundleStatus, Gate};
 
 use super::Problem;
 
@@ -19,6 +19,10 @@ pub struct Services {
     pub oidc: Option<Arc<Oidc>>,
     /// The CI platforms whose word is taken.
     pub workloads: Arc<Workloads>,
+    /// What of the settings is pinned.
+    pub catalog: Arc<Catalog>,
+    /// Whether the last bundle was good.
+    pub bundle: BundleStatus,
 }
 
 impl Services {
@@ -27,6 +31,6 @@ impl Services {
     /// # Errors
     /// When the settings cannot be read.
     pub async fn rules(&self) -> Result<Rules, Problem> {
-        Ok(Rules::default())
+        Ok(Rules::load(&self.gate.store, &self.catalog).await?)
     }
 }

@@ -39,6 +39,12 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             for issuer in &config.workloads.issuers {
                 writeln!(output.out, "workloads  {}: {} for {}", issuer.name, issuer.issuer, issuer.audience)?;
             }
+            for (name, value) in config.catalog.pins() {
+                writeln!(output.out, "pinned     {name} = {value}")?;
+            }
+            if !config.admins.is_empty() {
+                writeln!(output.out, "admins     {}", config.admins.join(", "))?;
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

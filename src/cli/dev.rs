@@ -13,7 +13,7 @@ use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
 use crate::clock::Clock;
 use crate::config::{
-    Env, Process, ProviderHttp, RackSettings, SignInSettings, Site, Trust, WorkloadIssuer, WorkloadSettings,
+    Catalog, Env, Process, ProviderHttp, RackSettings, SignInSettings, Site, Trust, WorkloadIssuer, WorkloadSettings,
 };
 use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack, secret_key};
@@ -80,6 +80,8 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             rack: settings,
             sign_in: Some(sign_in(&idp)),
             workloads: workloads(&idp, &site)?,
+            catalog: Catalog::unpinned(),
+            admins: Vec::new(),
             limits: Limits::default(),
             listener,
             metrics: Some((local(arguments.metrics_port), metrics)),

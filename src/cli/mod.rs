@@ -1,12 +1,14 @@
 //! Subcommands of `rack-gateway-api`, one file each. They write to what they are given, so that
 //! tests read it; only here are errors turned into exit codes.
 
+mod admin;
 mod audit;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod health;
 mod migrate;
+mod openapi;
 mod policy;
 mod routes;
 mod runtime;
@@ -49,6 +51,11 @@ enum Command {
     /// Show under which keys stored secrets are, and change the key.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Add the first administrator.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Print the description of the API (OpenAPI).
+    Openapi,
     /// Print the route table.
     Routes(routes::RoutesArguments),
     /// Check the settings.
@@ -134,6 +141,8 @@ fn run(command: Command, output: &mut Output<'_>) -> Done {
         Command::Audit(command) => audit::audit(&command, output),
         Command::Token(command) => token::token(&command, output),
         Command::Secrets(command) => secrets::secrets(&command, output),
+        Command::Admin(command) => admin::admin(&command, output),
+        Command::Openapi => openapi::openapi(output),
         Command::Routes(arguments) => routes::routes(&arguments, output),
         Command::Config(command) => config::config(&command, output),
         Command::Health(arguments) => health::health(&arguments, output),

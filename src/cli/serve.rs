@@ -41,6 +41,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             rack: config.rack,
             sign_in: config.sign_in,
             workloads: config.workloads,
+            catalog: config.catalog,
+            admins: config.admins,
             limits: Limits::default(),
             listener: bind(config.listen)?,
             metrics: Some((config.metrics_listen, metrics)),

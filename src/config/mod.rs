@@ -3,6 +3,7 @@
 //! The environment is read through [`Env`], so that tests pass a map. Nothing else in the program
 //! reads a variable.
 
+mod catalog;
 mod env;
 mod policy_dir;
 mod settings;
@@ -10,9 +11,10 @@ mod sign_in;
 mod site;
 mod workload;
 
+pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};
-pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust};
+pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
 pub use site::Site;
 pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};

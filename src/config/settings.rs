@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::site::{Site, is_domain};
-use super::{Env, ProviderHttp, SignInSettings, WorkloadSettings};
+use super::{Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings};
 use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
@@ -36,6 +36,10 @@ pub struct Config {
     pub sign_in: Option<SignInSettings>,
     /// Sign-in of CI runs.
     pub workloads: WorkloadSettings,
+    /// What of the settings that administrators change is pinned: `RGW_SETTING_<NAME>`.
+    pub catalog: Catalog,
+    /// Addresses of the first administrators, while there is none: `ADMIN_USERS`.
+    pub admins: Vec<String>,
 }
 
 /// How to reach the one rack.
@@ -118,6 +122,8 @@ impl Config {
         let http = ProviderHttp::read(env, &mut reader.problems);
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
+        let catalog = Catalog::read(env, &mut reader.problems);
+        let admins = reader.admins();
         let config = rack.zip(keyring).map(|(rack, keyring)| Self {
             listen,
             metrics_listen,
@@ -129,6 +135,8 @@ impl Config {
             rack,
             sign_in,
             workloads,
+            catalog,
+            admins,
         });
         match config {
             Some(config) if reader.problems.is_empty() => Ok(config),
@@ -155,6 +163,18 @@ impl Config {
         let keyring = reader.keyring();
         keyring.ok_or(ConfigErrors(reader.problems))
     }
+}
+
+/// Most characters of an e-mail address (RFC 5321 §4.5.3.1.3).
+const EMAIL: usize = 254;
+
+/// Whether this can be an e-mail address: one `@` with something on both sides, no spaces.
+#[must_use]
+pub fn is_email(text: &str) -> bool {
+    let is_plain = |part: &str| {
+        !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || "@,;<>\"".contains(c))
+    };
+    text.len() <= EMAIL && text.split_once('@').is_some_and(|(local, domain)| is_plain(local) && is_plain(domain))
 }
 
 struct Reader<'a> {
@@ -204,6 +224,14 @@ impl Reader<'_> {
             }
         }
         Site::https(&domain, proxies)
+    }
+
+    fn admins(&mut self) -> Vec<String> {
+        let listed = self.env.get("ADMIN_USERS").unwrap_or_default();
+        let listed = listed.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let (good, bad): (Vec<_>, Vec<_>) = listed.map(str::to_lowercase).partition(|email| is_email(email));
+        self.problems.extend(bad.iter().map(|part| format!("ADMIN_USERS holds `{part}`, which is no e-mail address")));
+        good
     }
 
     fn keyring(&mut self) -> Option<Keyring> {

@@ -7,11 +7,10 @@ use actix_web::web::Data;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::pep::Gate;
+use crate::pep::{BundleStatus, Gate};
 use crate::upstream::{self, Rack};
 
 use super::answer::json as answer_json;
-use super::reload::BundleStatus;
 
 #[derive(Serialize)]
 struct Ready {

@@ -13,15 +13,16 @@ use uuid::Uuid;
 use crate::api::Services;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, RackSettings, SignInSettings, Site, WorkloadSettings};
-use crate::identity::{Callers, Oidc, SetupError, Workloads};
-use crate::pep::{Active, Gate};
+use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings};
+use crate::identity::{Callers, IssueError, Oidc, SetupError, Workloads};
+use crate::pep::{Active, BundleStatus, Gate};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 use crate::vault::{Keyring, VaultError};
 
 use super::chores;
-use super::reload::{BundleStatus, PolicySource, watch};
+use super::first;
+use super::reload::{PolicySource, watch};
 use super::server::{Server, ServerError, ServerParts};
 use super::vault;
 
@@ -41,6 +42,10 @@ pub struct Launch {
     pub sign_in: Option<SignInSettings>,
     /// Sign-in of CI runs.
     pub workloads: WorkloadSettings,
+    /// What of the settings that administrators change is pinned.
+    pub catalog: Catalog,
+    /// Who becomes the first administrators, while there is none.
+    pub admins: Vec<String>,
     /// How long anything at the rack may take.
     pub limits: Limits,
     /// The public listener, bound.
@@ -84,6 +89,9 @@ pub enum LaunchError {
     /// The settings of the rack cannot be used.
     #[error(transparent)]
     Rack(#[from] RackConfigError),
+    /// The first administrators cannot be added.
+    #[error("the people of ADMIN_USERS cannot be added: {0}")]
+    Admins(#[from] IssueError),
     /// The first record cannot be written.
     #[error("the audit log cannot be written: {0}")]
     Audit(#[from] Unavailable),
@@ -142,13 +150,17 @@ impl Launch {
             Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),
             None => None,
         };
+        first::administrators(&gate, &self.admins).await?;
+        first::session_limits(&gate, &self.catalog).await?;
+        let status = BundleStatus::default();
         let services = Services {
             gate: gate.clone(),
             rack: self.rack,
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
+            catalog: Arc::new(self.catalog),
+            bundle: status.clone(),
         };
-        let status = BundleStatus::default();
         let server = Server::start(ServerParts {
             services,
             rack_config,

@@ -3,6 +3,7 @@
 mod answer;
 mod browser;
 mod chores;
+mod first;
 mod headers;
 mod health;
 mod launch;
@@ -15,5 +16,5 @@ mod vault;
 mod visit;
 
 pub use launch::{Launch, LaunchError, Running, origin};
-pub use reload::{BundleStatus, PolicySource, reload_once, watch};
+pub use reload::{PolicySource, reload_once, watch};
 pub use server::{Server, ServerError, ServerParts, bind};

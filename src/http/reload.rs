@@ -2,7 +2,6 @@
 //! cannot be used changes nothing but the health of the gateway.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 use crate::audit::{Event, EventKind};
 use crate::config::read_policy_dir;
 use crate::pdp::{Bundle, Sources};
-use crate::pep::Gate;
+use crate::pep::{BundleStatus, Gate};
 use crate::telemetry;
 
 /// Where the policies come from.
@@ -46,22 +45,6 @@ impl PolicySource {
     /// Every problem, each with file, line and remedy.
     pub fn load(&self) -> Result<Bundle, String> {
         Bundle::load(&self.sources()?).map_err(|errors| errors.to_string())
-    }
-}
-
-/// Whether the last load of a bundle went well.
-#[derive(Clone, Debug, Default)]
-pub struct BundleStatus(Arc<Mutex<Option<String>>>);
-
-impl BundleStatus {
-    /// What was wrong with the last bundle that was offered, if anything.
-    #[must_use]
-    pub fn problem(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, problem: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
 

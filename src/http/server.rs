@@ -12,12 +12,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::api::{self, Services};
+use crate::pep::BundleStatus;
 use crate::upstream::{Rack, RackConfig};
 
 use super::headers;
 use super::health::{health, ready};
 use super::proxy::proxy;
-use super::reload::BundleStatus;
 use super::sockets::Stopping;
 use super::visit;
 

@@ -66,6 +66,12 @@ impl Arrival {
         Self { kind, id: Uuid::now_v7().to_string(), name, max, idle, workload: None }
     }
 
+    /// The same, ending after `max` if the rules do not end it earlier.
+    #[must_use]
+    pub fn within(self, max: Duration) -> Self {
+        Self { max: self.max.min(max), ..self }
+    }
+
     /// Id of the credential.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{CredentialRow, StoreError};
 
-use super::WorkloadClaims;
-
 /// Verified claims about a run in CI.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,21 +24,6 @@ pub struct Workload {
     pub environment: String,
     /// Id of the run.
     pub run: String,
-}
-
-impl From<&WorkloadClaims> for Workload {
-    fn from(claims: &WorkloadClaims) -> Self {
-        Self {
-            issuer: claims.issuer.clone(),
-            subject: claims.subject.clone(),
-            repository: claims.repository.clone(),
-            git_ref: claims.git_ref.clone(),
-            ref_protected: claims.ref_protected,
-            sha: claims.sha.clone(),
-            environment: claims.environment.clone(),
-            run: claims.run.clone(),
-        }
-    }
 }
 
 impl Workload {

@@ -1,7 +1,5 @@
-//! Giving credentials out and taking them back. The record comes first: a token that works is on the record.
-
-use std::net::IpAddr;
-use std::time::Duration;
+//! Giving tokens out and taking them back. The record comes first: a token that works is on the record.
+//! Sessions begin in [`super::Arrival`].
 
 use ipnet::IpNet;
 use thiserror::Error;
@@ -11,7 +9,7 @@ use uuid::Uuid;
 use crate::audit::{Actor, Event, EventKind, Unavailable, Writer};
 use crate::store::{CredentialKind, NewCredential, NewUser, Store, StoreError, UserRow};
 
-use super::{Rules, Token, Workload, WorkloadClaims};
+use super::Token;
 
 /// Gives credentials out, for one actor at one time.
 #[derive(Clone, Debug)]
@@ -38,6 +36,8 @@ pub struct Issued {
 /// What an API token shall be.
 #[derive(Clone, Debug)]
 pub struct ApiTokenRequest {
+    /// Its id, a UUID of version 7.
+    pub id: String,
     /// Name for people.
     pub name: String,
     /// Its own roles.
@@ -113,7 +113,8 @@ impl<'a> Issuer<'a> {
         expires_at: OffsetDateTime,
     ) -> Result<Token, IssueError> {
         let (name, roles) = (name.to_owned(), roles.to_vec());
-        let request = ApiTokenRequest { name, roles, expires_at, network: None, apps: Vec::new() };
+        let id = Uuid::now_v7().to_string();
+        let request = ApiTokenRequest { id, name, roles, expires_at, network: None, apps: Vec::new() };
         Ok(self.limited_api_token(request).await?.token)
     }
 
@@ -123,71 +124,8 @@ impl<'a> Issuer<'a> {
     /// As [`Issuer::api_token`].
     pub async fn limited_api_token(&self, request: ApiTokenRequest) -> Result<Issued, IssueError> {
         let base = self.blank(CredentialKind::Api, &request.name, request.expires_at);
-        let (roles, network, apps) = (request.roles, request.network, request.apps);
-        self.issue(NewCredential { roles, network, apps, ..base }).await
-    }
-
-    /// Begins a browser's session.
-    ///
-    /// # Errors
-    /// When it cannot be recorded or kept; then no session begins.
-    pub async fn web_session(
-        &self,
-        user: &UserRow,
-        rules: &Rules,
-        source_ip: IpAddr,
-        user_agent: Option<&str>,
-    ) -> Result<Issued, IssueError> {
-        let base = self.blank(CredentialKind::Web, "", self.now + rules.web_max);
-        self.session(base, user, rules.web_idle, source_ip, user_agent).await
-    }
-
-    /// Begins a session of a command-line client, which `name` tells from a person's others.
-    ///
-    /// # Errors
-    /// When it cannot be recorded or kept; then no session begins.
-    pub async fn cli_session(
-        &self,
-        user: &UserRow,
-        name: &str,
-        rules: &Rules,
-        source_ip: IpAddr,
-        user_agent: Option<&str>,
-    ) -> Result<Issued, IssueError> {
-        self.cli_session_until(user, name, self.now + rules.cli_max, rules, source_ip, user_agent).await
-    }
-
-    /// The same, ending at `expires_at` if the rules do not end it earlier.
-    ///
-    /// # Errors
-    /// As [`Issuer::cli_session`].
-    pub async fn cli_session_until(
-        &self,
-        user: &UserRow,
-        name: &str,
-        expires_at: OffsetDateTime,
-        rules: &Rules,
-        source_ip: IpAddr,
-        user_agent: Option<&str>,
-    ) -> Result<Issued, IssueError> {
-        let base = self.blank(CredentialKind::Cli, name, expires_at.min(self.now + rules.cli_max));
-        self.session(base, user, rules.cli_idle, source_ip, user_agent).await
-    }
-
-    /// Gives a CI run a token of its own. What is known of the run is kept with it.
-    ///
-    /// # Errors
-    /// When it cannot be recorded or kept; then no token works.
-    pub async fn workload_token(
-        &self,
-        claims: &WorkloadClaims,
-        rules: &Rules,
-        source_ip: IpAddr,
-    ) -> Result<Issued, IssueError> {
-        let name = format!("{}:{}", claims.issuer_name, claims.subject);
-        let base = self.blank(CredentialKind::Workload, &name, self.now + rules.workload_max);
-        let workload = Some(Workload::from(claims).to_text()?);
-        self.issue(NewCredential { workload, source_ip: Some(source_ip), ..base }).await
+        let ApiTokenRequest { id, name: _, roles, expires_at: _, network, apps } = request;
+        self.issue(NewCredential { id, roles, network, apps, ..base }).await
     }
 
     /// Gives an API token that is in the version `version` another secret. The one that it has is good
@@ -235,27 +173,13 @@ impl<'a> Issuer<'a> {
         Ok(self.store.user_create(new, self.now).await?)
     }
 
+    pub(super) const fn store(&self) -> &Store {
+        self.store
+    }
+
     fn blank(&self, kind: CredentialKind, name: &str, expires_at: OffsetDateTime) -> NewCredential {
         let base = NewCredential::new(Uuid::now_v7().to_string(), kind, [0; 32], expires_at);
         NewCredential { name: name.to_owned(), created_by: Some(self.actor.id.clone()), ..base }
-    }
-
-    async fn session(
-        &self,
-        base: NewCredential,
-        user: &UserRow,
-        idle: Duration,
-        source_ip: IpAddr,
-        user_agent: Option<&str>,
-    ) -> Result<Issued, IssueError> {
-        let new = NewCredential {
-            user_id: Some(user.id.clone()),
-            idle: Some(idle),
-            source_ip: Some(source_ip),
-            user_agent: user_agent.map(str::to_owned),
-            ..base
-        };
-        self.issue(new).await
     }
 
     async fn issue(&self, mut new: NewCredential) -> Result<Issued, IssueError> {

@@ -1,6 +1,7 @@
 //! Who is calling, and how sure we are.
 
 mod arrival;
+mod bootstrap;
 mod claims;
 mod credential;
 mod identify;
@@ -12,6 +13,7 @@ mod token;
 mod workload;
 
 pub use arrival::{Arrival, Origin};
+pub use bootstrap::{ADMIN_ROLE, Bootstrap};
 pub use claims::Workload;
 pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::config::{Catalog, SETTINGS};
+use crate::store::{Store, StoreError};
+
 /// Who becomes a person that the gateway knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserCreation {
@@ -40,18 +45,103 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-impl Default for Rules {
-    fn default() -> Self {
+impl Rules {
+    /// The rules as they are set now.
+    ///
+    /// # Errors
+    /// When the settings cannot be read, or when one in the database is none that the API would take:
+    /// then nobody knows what is meant.
+    pub async fn load(store: &Store, catalog: &Catalog) -> Result<Self, StoreError> {
+        let rows = store.setting_list().await?;
+        let stored = |name: &str| rows.iter().find(|row| row.name == name).map(|row| &row.value);
+        Self::of(|setting| stored(setting), catalog)
+    }
+
+    fn of<'a>(stored: impl Fn(&str) -> Option<&'a Value>, catalog: &Catalog) -> Result<Self, StoreError> {
+        let mut rules = Self::nothing();
+        for setting in SETTINGS {
+            let (value, _) = catalog.value(setting, stored(setting.name));
+            setting.check(&value).map_err(|problem| StoreError::Corrupt(format!("a setting: {problem}")))?;
+            rules.set(setting.name, &value);
+        }
+        Ok(rules)
+    }
+
+    fn nothing() -> Self {
         Self {
-            web_idle: Duration::from_secs(30 * MINUTE),
-            web_max: Duration::from_secs(12 * HOUR),
-            cli_idle: Duration::from_secs(7 * DAY),
-            cli_max: Duration::from_secs(30 * DAY),
-            api_token_max: Duration::from_secs(365 * DAY),
-            overlap_max: Duration::from_secs(7 * DAY),
-            workload_max: Duration::from_secs(15 * MINUTE),
+            web_idle: Duration::ZERO,
+            web_max: Duration::ZERO,
+            cli_idle: Duration::ZERO,
+            cli_max: Duration::ZERO,
+            api_token_max: Duration::ZERO,
+            overlap_max: Duration::ZERO,
+            workload_max: Duration::ZERO,
             user_creation: UserCreation::Invited,
             default_roles: Vec::new(),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &Value) {
+        let number = value.as_u64().unwrap_or_default();
+        let of = |unit: u64| Duration::from_secs(number.saturating_mul(unit));
+        match name {
+            "session_timeout_minutes" => self.web_idle = of(MINUTE),
+            "session_max_hours" => self.web_max = of(HOUR),
+            "cli_session_idle_days" => self.cli_idle = of(DAY),
+            "cli_session_max_days" => self.cli_max = of(DAY),
+            "api_token_max_days" => self.api_token_max = of(DAY),
+            "token_overlap_max_hours" => self.overlap_max = of(HOUR),
+            "workload_token_minutes" => self.workload_max = of(MINUTE),
+            "user_creation" => {
+                self.user_creation = match value.as_str() {
+                    Some("groups") => UserCreation::Groups,
+                    Some("domain") => UserCreation::Domain,
+                    Some(_) | None => UserCreation::Invited,
+                }
+            }
+            "default_roles" => {
+                let roles = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+                self.default_roles = roles.map(str::to_owned).collect();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Default for Rules {
+    /// The rules of a gateway of which nobody has set anything.
+    fn default() -> Self {
+        Self::of(|_| None, &Catalog::unpinned()).unwrap_or_else(|_| Self::nothing())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_is_a_rule() {
+        let plain = Rules::default();
+        for setting in SETTINGS {
+            let value = match setting.name {
+                "user_creation" => json!("groups"),
+                "default_roles" => json!(["viewer"]),
+                _ => json!(20),
+            };
+            let changed = Rules::of(|name| (name == setting.name).then_some(&value), &Catalog::unpinned());
+            assert_ne!(changed.as_ref(), Ok(&plain), "{} changes nothing", setting.name);
+        }
+        assert_eq!(plain.web_idle, Duration::from_secs(1800));
+        assert_eq!(plain.workload_max, Duration::from_secs(900));
+    }
+
+    #[test]
+    fn a_value_that_the_api_would_refuse_is_no_rule() {
+        for value in [json!(0), json!("5"), json!(null), json!(99999)] {
+            let rules = Rules::of(|name| (name == "session_timeout_minutes").then_some(&value), &Catalog::unpinned());
+            assert!(rules.is_err(), "{value}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(deny_unknown_fields)]
 struct Role {
     name: String,
-    /// For readers; every role has one.
+    /// For people; every role has one.
     description: String,
     #[serde(default)]
     inherits: Vec<String>,
@@ -33,6 +33,8 @@ pub(super) struct Roles {
     pub of_group: BTreeMap<String, Vec<String>>,
     /// Names in the order of the file.
     pub order: Vec<String>,
+    /// What each is for.
+    pub descriptions: BTreeMap<String, String>,
 }
 
 /// Facts about an app; what is not given has the strictest value.
@@ -90,6 +92,7 @@ pub(super) fn roles(file: &SourceFile) -> Result<Roles, Vec<Problem>> {
             problems.push(Problem::new(&file.name, line, "a role without name or description", "give it both"));
         }
         roles.order.push(role.name.clone());
+        roles.descriptions.insert(role.name.clone(), role.description);
         for group in role.groups {
             roles.of_group.entry(group).or_default().push(role.name.clone());
         }

@@ -14,6 +14,7 @@ mod decide;
 mod decision;
 mod entities;
 
+mod listing;
 mod loader;
 mod matrix;
 mod problem;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use bundle::{Bundle, CheckReport, check};
 pub use decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
+pub use listing::{PolicyInfo, RoleInfo};
 pub use matrix::{MATRIX_COMMAND, matrix};
 pub use problem::{BundleErrors, Problem};
 pub use question::{

@@ -1,7 +1,7 @@
 //! What the enforcement point works with, shared by all requests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -39,6 +39,22 @@ impl Active {
     /// From here on, this bundle decides.
     pub fn swap(&self, bundle: Bundle) {
         self.0.store(Arc::new(bundle));
+    }
+}
+
+/// Whether the last load of a bundle went well.
+#[derive(Clone, Debug, Default)]
+pub struct BundleStatus(Arc<Mutex<Option<String>>>);
+
+impl BundleStatus {
+    /// What was wrong with the last bundle that was offered, if anything.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, problem: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
 

@@ -21,7 +21,7 @@ mod trace;
 
 pub use accept::Accepted;
 pub use classify::Classified;
-pub use gate::{Active, Gate};
+pub use gate::{Active, BundleStatus, Gate};
 pub use gather::Gathered;
 pub use granted::Granted;
 pub use identify::Identified;

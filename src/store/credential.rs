@@ -269,6 +269,8 @@ pub struct CredentialFilter {
     /// Only those that are not revoked and not at their end by then. One that was idle for too long is
     /// listed: see [`CredentialRow::is_live`].
     pub live_at: Option<OffsetDateTime>,
+    /// Only those of this name.
+    pub name: Option<String>,
     /// Only those made before this one, by id.
     pub after: Option<String>,
     /// At most so many.
@@ -277,7 +279,7 @@ pub struct CredentialFilter {
 
 impl Default for CredentialFilter {
     fn default() -> Self {
-        Self { user: None, kinds: Vec::new(), live_at: None, after: None, limit: 100 }
+        Self { user: None, kinds: Vec::new(), live_at: None, name: None, after: None, limit: 100 }
     }
 }
 
@@ -293,6 +295,9 @@ impl CredentialFilter {
         if let Some(now) = self.live_at {
             select =
                 select.filter(entity::Column::RevokedAt.is_null()).filter(entity::Column::ExpiresAt.gt(second(now)));
+        }
+        if let Some(name) = self.name {
+            select = select.filter(entity::Column::Name.eq(name));
         }
         if let Some(after) = self.after {
             select = select.filter(entity::Column::Id.lt(after));

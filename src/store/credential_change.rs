@@ -1,9 +1,11 @@
 //! What may happen to a credential: it is used, changed, rotated, revoked; with its person, deleted.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseTransaction, ExprTrait as _, UpdateMany};
+use sea_orm::{DatabaseTransaction, ExprTrait as _, QuerySelect as _, UpdateMany};
 use time::OffsetDateTime;
 
 use super::append::stored;
@@ -11,7 +13,7 @@ use super::credential::by_id;
 use super::credential::entity::{Column, Entity};
 use super::user_change::hold;
 use super::value::{begin, list_text, second};
-use super::{CredentialRow, Store, StoreError};
+use super::{CredentialKind, CredentialRow, Store, StoreError};
 
 /// What to change about a credential; `None` leaves it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,6 +159,48 @@ impl Store {
             let is_done = update.exec(&db).await?.rows_affected > 0;
             let row = by_id(&db, &id).await?.ok_or(StoreError::NotFound)?;
             if is_done { Ok(row) } else { Err(StoreError::Stale) }
+        })
+        .await
+    }
+
+    /// Makes live sessions of a kind end after `idle` without use, in one step; how many there were. One
+    /// that has ended by the old limit stays ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn sessions_set_idle(
+        &self,
+        kind: CredentialKind,
+        idle: Duration,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let now = second(now);
+        let wanted = stored(idle.as_secs())?;
+        let is_live = Column::Kind
+            .eq(kind.word())
+            .and(Column::RevokedAt.is_null())
+            .and(Column::ExpiresAt.gt(now))
+            .and(Column::IdleSeconds.ne(wanted));
+        let limits = Entity::find()
+            .select_only()
+            .column(Column::IdleSeconds)
+            .filter(is_live.clone())
+            .distinct()
+            .into_tuple::<Option<i64>>();
+        let db = self.inner.write.clone();
+        self.run(async move {
+            let tx = begin(&db).await?;
+            let mut count = 0;
+            for limit in limits.all(&tx).await?.into_iter().flatten() {
+                let update = change()
+                    .col_expr(Column::IdleSeconds, Expr::value(Some(wanted)))
+                    .filter(is_live.clone())
+                    .filter(Column::IdleSeconds.eq(limit))
+                    .filter(Column::LastUsedAt.gt(now - time::Duration::seconds(limit)));
+                count += update.exec(&tx).await?.rows_affected;
+            }
+            tx.commit().await?;
+            Ok(count)
         })
         .await
     }

@@ -121,16 +121,24 @@ impl Store {
         .await
     }
 
-    /// Removes a setting, so that its default holds again.
+    /// Removes a setting, so that its default holds again; with `expected_version` only if it is in
+    /// that version.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Unavailable`].
-    pub async fn setting_delete(&self, name: &str) -> Result<(), StoreError> {
-        let delete = entity::Entity::delete_by_id(name);
-        let db = self.inner.write.clone();
-        self.run(
-            async move { if delete.exec(&db).await?.rows_affected > 0 { Ok(()) } else { Err(StoreError::NotFound) } },
-        )
+    /// [`StoreError::NotFound`]; [`StoreError::Stale`]; [`StoreError::Unavailable`].
+    pub async fn setting_delete(&self, name: &str, expected_version: Option<u64>) -> Result<(), StoreError> {
+        let mut delete = entity::Entity::delete_many().filter(entity::Column::Name.eq(name));
+        if let Some(version) = expected_version {
+            delete = delete.filter(entity::Column::Version.eq(stored(version)?));
+        }
+        let (db, name) = (self.inner.write.clone(), name.to_owned());
+        self.run(async move {
+            if delete.exec(&db).await?.rows_affected > 0 {
+                return Ok(());
+            }
+            let exists = entity::Entity::find_by_id(name).one(&db).await?.is_some();
+            Err(if exists { StoreError::Stale } else { StoreError::NotFound })
+        })
         .await
     }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
 use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
 use rack_gateway::clock::Clock;
-use rack_gateway::config::{RackSettings, Site, Trust, WorkloadSettings};
+use rack_gateway::config::{Catalog, RackSettings, Site, Trust, WorkloadSettings};
 use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
 use rack_gateway::store::Record;
@@ -141,6 +141,8 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
         rack: rack_settings(rack),
         sign_in: None,
         workloads: WorkloadSettings::default(),
+        catalog: Catalog::unpinned(),
+        admins: Vec::new(),
         limits: Limits::default(),
         listener,
         metrics: None,

@@ -138,7 +138,7 @@ async fn it_rises_with_settings(db: Db) {
     watch.rose("a setting").await;
     store.setting_put("a", &json!(2), "root", Some(9), NOW).await.expect_err("stale");
     watch.stayed("no change").await;
-    store.setting_delete("a").await.expect("deleted");
+    store.setting_delete("a", None).await.expect("deleted");
     watch.rose("a setting less").await;
 }
 

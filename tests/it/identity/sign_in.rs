@@ -202,6 +202,6 @@ async fn settings_are_changed(db: Db) {
     let shown: Vec<_> = rows.iter().map(|row| (row.name.as_str(), &row.value, row.version, row.updated_at)).collect();
     assert_eq!(shown, [("a", &json!(null), 1, NOW), ("limits", &json!("x"), 3, later)]);
     assert_eq!(rows[0].updated_by, "eve");
-    assert_eq!(store.setting_delete("limits").await, Ok(()));
-    assert_eq!(store.setting_delete("limits").await, Err(StoreError::NotFound));
+    assert_eq!(store.setting_delete("limits", None).await, Ok(()));
+    assert_eq!(store.setting_delete("limits", None).await, Err(StoreError::NotFound));
 }

@@ -1,0 +1,304 @@
+//! The settings that administrators change while the gateway serves: what there is, within which
+//! bounds, and which of them the environment pins.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Env;
+
+/// What values a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// A whole number, both bounds included.
+    Integer {
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+    },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Names of roles, possibly none.
+    Roles,
+}
+
+/// A setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What pins it.
+    pub variable: &'static str,
+    /// What values it takes.
+    pub kind: SettingKind,
+    /// Its value where nobody says otherwise; of `Roles` none.
+    default: Default,
+    /// What it is for, with its unit.
+    pub description: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Default {
+    Number(u64),
+    Word(&'static str),
+    Nothing,
+}
+
+const fn number(
+    name: &'static str,
+    variable: &'static str,
+    (min, default, max): (u64, u64, u64),
+    description: &'static str,
+) -> Setting {
+    Setting { name, variable, kind: SettingKind::Integer { min, max }, default: Default::Number(default), description }
+}
+
+/// All of them, by name.
+pub static SETTINGS: &[Setting] = &[
+    number(
+        "api_token_max_days",
+        "RGW_SETTING_API_TOKEN_MAX_DAYS",
+        (1, 365, 3650),
+        "The longest life of an API token, in days",
+    ),
+    number(
+        "cli_session_idle_days",
+        "RGW_SETTING_CLI_SESSION_IDLE_DAYS",
+        (1, 7, 90),
+        "A CLI's session ends after so many days without use",
+    ),
+    number(
+        "cli_session_max_days",
+        "RGW_SETTING_CLI_SESSION_MAX_DAYS",
+        (1, 30, 365),
+        "A CLI's session, and a token for the CLI, ends after so many days in any case",
+    ),
+    Setting {
+        name: "default_roles",
+        variable: "RGW_SETTING_DEFAULT_ROLES",
+        kind: SettingKind::Roles,
+        default: Default::Nothing,
+        description: "Roles of people who come without being invited, where user_creation lets them",
+    },
+    number(
+        "session_max_hours",
+        "RGW_SETTING_SESSION_MAX_HOURS",
+        (1, 12, 168),
+        "A browser's session ends after so many hours in any case",
+    ),
+    number(
+        "session_timeout_minutes",
+        "RGW_SETTING_SESSION_TIMEOUT_MINUTES",
+        (5, 30, 1440),
+        "A browser's session ends after so many minutes without use",
+    ),
+    number(
+        "token_overlap_max_hours",
+        "RGW_SETTING_TOKEN_OVERLAP_MAX_HOURS",
+        (0, 168, 720),
+        "How many hours a rotated API token's old secret may go on working",
+    ),
+    Setting {
+        name: "user_creation",
+        variable: "RGW_SETTING_USER_CREATION",
+        kind: SettingKind::Choice(&["invited", "groups", "domain"]),
+        default: Default::Word("invited"),
+        description: "Who becomes known at sign-in: nobody new, whoever is in a group that gives a role, or everybody \
+                      whom the identity provider lets in",
+    },
+    number(
+        "workload_token_minutes",
+        "RGW_SETTING_WORKLOAD_TOKEN_MINUTES",
+        (5, 15, 60),
+        "The life of a CI run's token, in minutes",
+    ),
+];
+
+impl Setting {
+    /// The setting of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+
+    /// Its value where nobody says otherwise.
+    #[must_use]
+    pub fn default(&self) -> Value {
+        match self.default {
+            Default::Number(number) => json!(number),
+            Default::Word(word) => json!(word),
+            Default::Nothing => json!([]),
+        }
+    }
+
+    /// Whether it may have this value.
+    ///
+    /// # Errors
+    /// What it may have instead.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        let is_good = match self.kind {
+            SettingKind::Integer { min, max } => value.as_u64().is_some_and(|number| (min..=max).contains(&number)),
+            SettingKind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            SettingKind::Roles => {
+                value.as_array().is_some_and(|list| list.len() <= MOST_ROLES && list.iter().all(Value::is_string))
+            }
+        };
+        if is_good { Ok(()) } else { Err(format!("{} must be {}", self.name, self.kind.says())) }
+    }
+
+    /// Reads the value out of a variable: numbers and words as they are, roles with commas.
+    fn parse(&self, text: &str) -> Result<Value, String> {
+        let value = match self.kind {
+            SettingKind::Integer { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
+            SettingKind::Choice(_) => json!(text),
+            SettingKind::Roles => text.split(',').map(str::trim).filter(|role| !role.is_empty()).collect(),
+        };
+        self.check(&value).map(|()| value)
+    }
+}
+
+/// Most default roles.
+const MOST_ROLES: usize = 20;
+
+impl SettingKind {
+    /// The values in words.
+    #[must_use]
+    pub fn says(self) -> String {
+        match self {
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Roles => "a list of declared roles".to_owned(),
+        }
+    }
+
+    /// The name of the type.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Integer { .. } => "integer",
+            Self::Choice(_) => "choice",
+            Self::Roles => "roles",
+        }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingOrigin {
+    /// Nobody says otherwise.
+    Default,
+    /// An administrator has set it.
+    Database,
+    /// The operator has pinned it.
+    Environment,
+}
+
+impl SettingOrigin {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Database => "database",
+            Self::Environment => "environment",
+        }
+    }
+}
+
+/// What the environment pins: the API cannot change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    pins: BTreeMap<&'static str, Value>,
+}
+
+impl Catalog {
+    /// Nothing is pinned.
+    #[must_use]
+    pub const fn unpinned() -> Self {
+        Self { pins: BTreeMap::new() }
+    }
+
+    /// Reads `RGW_SETTING_<NAME>` of each setting.
+    pub(super) fn read(env: &dyn Env, problems: &mut Vec<String>) -> Self {
+        let mut pins = BTreeMap::new();
+        for setting in SETTINGS {
+            let Some(text) = env.get(setting.variable) else { continue };
+            match setting.parse(&text) {
+                Ok(value) => {
+                    pins.insert(setting.name, value);
+                }
+                Err(problem) => problems.push(format!("{}: {problem}", setting.variable)),
+            }
+        }
+        Self { pins }
+    }
+
+    /// The value that is pinned.
+    #[must_use]
+    pub fn pinned(&self, name: &str) -> Option<&Value> {
+        self.pins.get(name)
+    }
+
+    /// All that is pinned, by name.
+    pub fn pins(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.pins.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// The value that holds, if `stored` is what the database has.
+    #[must_use]
+    pub fn value(&self, setting: &Setting, stored: Option<&Value>) -> (Value, SettingOrigin) {
+        match (self.pinned(setting.name), stored) {
+            (Some(value), _) => (value.clone(), SettingOrigin::Environment),
+            (None, Some(value)) => (value.clone(), SettingOrigin::Database),
+            (None, None) => (setting.default(), SettingOrigin::Default),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_in_order_and_the_defaults_are_good() {
+        assert!(SETTINGS.is_sorted_by_key(|setting| setting.name));
+        for setting in SETTINGS {
+            assert_eq!(setting.check(&setting.default()), Ok(()), "{}", setting.name);
+            assert_eq!(setting.variable, format!("RGW_SETTING_{}", setting.name.to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn the_environment_pins_within_bounds() {
+        let cases: &[(&str, &str, Option<Value>)] = &[
+            ("session_timeout_minutes", "5", Some(json!(5))),
+            ("session_timeout_minutes", "4", None),
+            ("session_timeout_minutes", "1441", None),
+            ("session_timeout_minutes", "-1", None),
+            ("session_timeout_minutes", "5.5", None),
+            ("user_creation", "domain", Some(json!("domain"))),
+            ("user_creation", "everybody", None),
+            ("default_roles", "viewer, ops,", Some(json!(["viewer", "ops"]))),
+        ];
+        for (name, text, expected) in cases {
+            let setting = Setting::find(name).unwrap();
+            let env = BTreeMap::from([(setting.variable.to_owned(), (*text).to_owned())]);
+            let mut problems = Vec::new();
+            let catalog = Catalog::read(&env, &mut problems);
+            assert_eq!(catalog.pinned(name), expected.as_ref(), "{name}={text}");
+            assert_eq!(problems.is_empty(), expected.is_some(), "{name}={text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_pin_wins_over_the_database() {
+        let setting = Setting::find("user_creation").unwrap();
+        let stored = json!("domain");
+        let pinned = Catalog { pins: BTreeMap::from([("user_creation", json!("groups"))]) };
+        assert_eq!(pinned.value(setting, Some(&stored)), (json!("groups"), SettingOrigin::Environment));
+        let free = Catalog::unpinned();
+        assert_eq!(free.value(setting, Some(&stored)), (stored, SettingOrigin::Database));
+        assert_eq!(free.value(setting, None), (json!("invited"), SettingOrigin::Default));
+    }
+}
