@@ -73,7 +73,8 @@ pub(super) async fn account(call: Call<PageAccount>) -> Answer {
         ..CredentialFilter::default()
     };
     let rows = call.store().credential_list(filter).await?;
-    let live: Vec<_> = rows.iter().filter(|row| row.is_live(call.now())).collect();
+    let mut live: Vec<_> = rows.iter().filter(|row| row.is_live(call.now())).collect();
+    live.sort_by_key(|row| row.id != identity.credential.id);
     let addresses: Vec<_> = live.iter().map(|row| row.source_ip.map(|ip| ip.to_string()).unwrap_or_default()).collect();
     let sessions = live.iter().zip(&addresses).map(|(row, ip)| session(row, ip, &identity.credential.id)).collect();
     let roles = call.gate().active.load().roles_held(&identity.roles, &identity.groups);

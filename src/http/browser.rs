@@ -58,15 +58,15 @@ fn page(recorded: &Recorded, request: &HttpRequest, domain: &str, is_sign_in: bo
         let title = if *status == 429 { "Too many attempts" } else { "You are not signed in" };
         return SignInError { status: *status, title, what: message, check, request_id, domain }.render();
     }
-    let title = match *status {
-        403 => "You may not see this page",
-        404 => "There is no such page",
-        429 => "Too many attempts",
-        503 => "This does not work at the moment",
-        _ => "This request cannot be answered",
+    let (title, why) = match *status {
+        403 => ("You may not see this page", message.as_str()),
+        404 => ("There is no such page", "The address may be mistyped, or from an older version."),
+        429 => ("Too many attempts", message.as_str()),
+        503 => ("This does not work at the moment", message.as_str()),
+        _ => ("This request cannot be answered", message.as_str()),
     };
     let csrf = recorded.identified.then(|| csrf_token(request)).flatten();
-    Refused { status: *status, title, why: message, request_id, domain, csrf: csrf.as_deref() }.render()
+    Refused { status: *status, title, why, request_id, domain, csrf: csrf.as_deref() }.render()
 }
 
 /// What lets a signed-in reader sign out from the page.

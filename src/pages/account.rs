@@ -25,7 +25,7 @@ pub struct Account<'a> {
     pub domain: &'a str,
     /// The token that guards changes.
     pub csrf: Option<&'a str>,
-    /// Sessions that are good, newest first.
+    /// Sessions that are good, this one first.
     pub sessions: Vec<Session<'a>>,
 }
 

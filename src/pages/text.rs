@@ -42,7 +42,8 @@ impl Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.0.to_utc();
-        write!(f, "{} {} {}, {:02}:{:02} UTC", at.day(), at.month(), at.year(), at.hour(), at.minute())
+        let month: String = at.month().to_string().chars().take(3).collect();
+        write!(f, "{} {month} {}, {:02}:{:02} UTC", at.day(), at.year(), at.hour(), at.minute())
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn times_are_in_utc() {
         let at = time::macros::datetime!(2026-11-02 01:05:09 +2);
-        assert_eq!(Moment(at).to_string(), "1 November 2026, 23:05 UTC");
+        assert_eq!(Moment(at).to_string(), "1 Nov 2026, 23:05 UTC");
         assert_eq!(Moment(at).iso(), "2026-11-01T23:05Z");
     }
 

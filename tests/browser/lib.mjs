@@ -1,6 +1,6 @@
 // What the scripts share: a browser that is new each time, signing in at the providers, screenshots.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
@@ -12,6 +12,8 @@ const DEADLINE = Number(process.env.BROWSER_DEADLINE ?? 60_000);
 /** Milliseconds that one step may take, and that a browser may take to start: a busy machine is slow. */
 const STEP = 30_000;
 const LAUNCH = 60_000;
+/** Finds what keeps people out of a page. */
+const AXE = new URL('node_modules/axe-core/axe.min.js', import.meta.url);
 /** Name of the running script. */
 const NAME = basename(process.argv[1], '.mjs');
 
@@ -141,4 +143,12 @@ export async function signInPanva(page, subject) {
 /** Signs in at `provider`, which is `dev` or `panva`. */
 export function signIn(page, provider, person) {
   return { dev: signInDev, panva: signInPanva }[provider](page, person);
+}
+
+/** What axe-core finds wrong with the page, by rule and place. */
+export async function violations(page) {
+  // By its debugger, which the page's own policy does not hold for.
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const found = await page.evaluate(() => globalThis.axe.run());
+  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`));
 }

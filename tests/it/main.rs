@@ -13,6 +13,7 @@ mod harness;
 mod identity;
 mod idp;
 mod oidc;
+mod pages;
 mod process;
 mod replay;
 mod revocation;

@@ -66,7 +66,7 @@ const deeds = {
     show('token', made.token);
     show('login', `convox login ${domain} -t ${made.token}`);
     show('variable', `export RACK_URL=https://convox:${made.token}@${domain}`);
-    show('until', new Date(made.expires_at).toLocaleString());
+    show('until', new Date(made.expires_at).toLocaleString(undefined, { dateStyle: 'long', timeStyle: 'short' }));
     turn('make', 'made');
   },
   async copy(button) {

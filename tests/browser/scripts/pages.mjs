@@ -1,0 +1,119 @@
+// Goes through the pages of the gateway at `origin` with the session `session`, by keyboard alone where
+// something is done. `code` is that of a waiting command line, `other` the name of another session to
+// end. Gives what each page is, what axe-core finds wrong with it, and what was seen.
+
+import { run, screenshot, screenshots, violations } from '../lib.mjs';
+
+const NARROW = { width: 360, height: 800 };
+const LEAST = { width: 320, height: 640 };
+
+await run(async ({ input, context, page, complaints }) => {
+  const wrong = [];
+  const pictures = [];
+
+  /** Looks at the page from all sides. */
+  async function look(name) {
+    const size = page.viewportSize();
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      wrong.push(...(await violations(page)).map((what) => `${name}, ${colorScheme}: ${what}`));
+    }
+    pictures.push(...(await screenshots(page, name)));
+    await page.setViewportSize(NARROW);
+    pictures.push(await screenshot(page, `${name}-narrow`));
+    await page.setViewportSize(LEAST);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    if (wide > LEAST.width) wrong.push(`${name}: ${wide} pixels wide in a window of ${LEAST.width}`);
+    await page.setViewportSize(size);
+  }
+
+  /** Presses Tab until `target` has the focus, then Enter. */
+  async function press(target) {
+    await page.evaluate(() => document.activeElement?.blur());
+    for (let step = 0; step < 40; step += 1) {
+      await page.keyboard.press('Tab');
+      if (await target.evaluate((element) => element === document.activeElement)) {
+        const outline = await target.evaluate((element) => getComputedStyle(element).outlineStyle);
+        if (outline === 'none') wrong.push(`${await target.textContent()}: the focus is not seen`);
+        await page.keyboard.press('Enter');
+        return;
+      }
+    }
+    throw new Error(`no way by keyboard to ${target}`);
+  }
+
+  const to = (path) => page.goto(`${input.origin}${path}`);
+  const button = (name, exact = true) => page.getByRole('button', { name, exact });
+
+  await to('/app');
+  const sentTo = page.url();
+  await look('login');
+
+  await context.addCookies([{
+    name: '__Host-rgw_session',
+    value: input.session,
+    url: input.origin.replace('http:', 'https:'),
+    secure: true,
+    httpOnly: true,
+    sameSite: 'Lax',
+  }]);
+
+  await to('/app');
+  await page.getByRole('heading', { name: 'Where you are signed in' }).waitFor();
+  await look('account');
+  await press(button(`End ${input.other}`, false));
+  await page.getByText('The session has ended.').waitFor();
+  const left = await page.getByRole('listitem').filter({ hasText: input.other }).count();
+
+  await to('/app/cli');
+  await look('cli-type');
+  await page.getByLabel('Code').fill('XXXX-XXXX');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').waitFor();
+  await look('cli-unknown');
+  await page.getByLabel('Code').fill(input.code.toLowerCase().replace('-', ' '));
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Does your terminal show this code?' }).waitFor();
+  const code = await page.locator('.big').textContent();
+  await look('cli-ask');
+  await press(button('Confirm'));
+  const confirmed = page.getByRole('heading', { name: 'Your command line is signed in' });
+  await confirmed.waitFor();
+  const isRead = await confirmed.evaluate((element) => element === document.activeElement);
+  if (!isRead) wrong.push('cli-confirmed: the heading is not read out');
+  await look('cli-confirmed');
+  await to(`/app/cli?code=${input.code}`);
+  const again = await page.getByRole('alert').textContent();
+
+  await to('/app/cli-token');
+  await look('cli-token');
+  await page.getByLabel('Name').fill('build machine');
+  await page.getByLabel('Good for').selectOption('7');
+  await press(button('Make the token'));
+  await page.getByRole('heading', { name: 'Your token' }).waitFor();
+  const token = await page.locator('#token').textContent();
+  const lines = await page.locator('.line code').allTextContents();
+  await look('cli-token-made');
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: input.origin });
+  await press(button('Copy the token'));
+  await page.getByText('Copied.').waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  await page.reload();
+  const shownAgain = (await page.content()).includes(token);
+
+  await to('/app/nowhere');
+  complaints.splice(0, complaints.length, ...complaints.filter((text) => !text.includes('404')));
+  await look('refused');
+  await to('/app');
+  await press(button('End all others'));
+  await page.getByText('All other sessions have ended.').waitFor();
+  const others = await page.locator('[data-do="end"]').count();
+  await press(button('Sign out'));
+  await page.waitForURL('**/app/login');
+  await to('/app');
+  const signedOut = page.url();
+
+  return {
+    wrong, pictures, complaints, sentTo, left, code, again, token, lines, copied, shownAgain, others, signedOut,
+  };
+});

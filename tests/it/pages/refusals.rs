@@ -1,0 +1,82 @@
+//! People at a browser are told in pages; programs in JSON.
+
+use serde_json::Value;
+
+use super::{HTML, Reader, gateway, text};
+use crate::harness::Db;
+use crate::sign_in::Send;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_signed_in_goes_to_sign_in_and_comes_back() {
+    let running = gateway(&Db::sqlite().await).await;
+    for (target, back) in [
+        ("/app", "%2Fapp"),
+        ("/app/cli?code=BCDF-GHJK", "%2Fapp%2Fcli%3Fcode%3DBCDF-GHJK"),
+        ("/app/nowhere", "%2Fapp%2Fnowhere"),
+    ] {
+        let answer = Send::get(target).header("Accept", HTML).to(running.addr).await;
+        assert_eq!(answer.status(), 303, "{target}");
+        assert_eq!(answer.header("location"), Some(format!("/app/login?return_to={back}").as_str()));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let id = answer.header("rack-gateway-request-id").unwrap();
+        let records = running.gate.store.records_by_request(id, 10).await.unwrap();
+        assert_eq!(records.len(), 1, "{target}: the refusal is on the record");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_and_other_addresses_get_json() {
+    let running = gateway(&Db::sqlite().await).await;
+    for (target, headers) in [
+        ("/app", vec![("Accept", "application/json")]),
+        ("/app", vec![("Accept", "*/*")]),
+        ("/app", vec![]),
+        ("/app", vec![("Accept", HTML), ("Sec-Fetch-Mode", "cors")]),
+        ("/apps", vec![("Accept", HTML)]),
+        ("/api/v1/whoami", vec![("Accept", HTML)]),
+    ] {
+        let send = headers.iter().fold(Send::get(target), |send, (name, value)| send.header(name, *value));
+        let answer = send.to(running.addr).await;
+        assert_eq!(answer.status(), 401, "{target} {headers:?}");
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(problem["type"], "/problems/credential-missing", "{target} {headers:?}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_policy_denies_says_why() {
+    let running = gateway(&Db::sqlite().await).await;
+    let reader = Reader::new(&running, "Ada", &["viewer"]).await;
+    running.gate.store.user_lock(&reader.user, "left", "an administrator", running.gate.clock.now()).await.unwrap();
+    let answer = reader.get(&running, "/app").await;
+    if answer.status() == 303 {
+        // A lock ends sessions too; then there is nobody to say anything to.
+        assert!(answer.header("location").unwrap().starts_with("/app/login"));
+    } else {
+        assert_eq!(answer.status(), 403);
+        assert!(text(&answer).contains("this account or token is locked"));
+    }
+    let other = Reader::new(&running, "Bob", &[]).await;
+    let missing = other.get(&running, "/app/nowhere").await;
+    assert_eq!(missing.status(), 404);
+    let page = text(&missing);
+    assert!(page.contains("There is no such page") && page.contains("name=\"csrf-token\""), "{page}");
+    assert!(page.contains(missing.header("rack-gateway-request-id").unwrap()), "{page}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_fails_says_what_to_check() {
+    let running = gateway(&Db::sqlite().await).await;
+    let target = "/api/v1/auth/web/login?return_to=/app&message=%3Cscript%3Ealert(1)%3C/script%3E";
+    let answer = Send::get(target).header("Accept", HTML).to(running.addr).await;
+    assert_eq!(answer.status(), 503);
+    let page = text(&answer);
+    assert!(page.contains("You are not signed in") && page.contains("OIDC_ISSUER"), "{page}");
+    assert!(!page.contains("alert(1)"), "nothing of the address is repeated: {page}");
+    let program = Send::get(target).to(running.addr).await;
+    assert_eq!(program.header("content-type"), Some("application/json"));
+    running.stop().await;
+}
