@@ -7,6 +7,9 @@ use crate::harness::{Db, Gateway};
 use crate::rows::CountingRack;
 use crate::sign_in::{ORIGIN, Send};
 
+/// What it is, which headers differ, the status, and the refusal on the record.
+type Case = (&'static str, &'static [(&'static str, &'static str)], u16, Option<&'static str>);
+
 async fn only_pages_of_the_gateway_change_anything(db: Db) {
     let rack = CountingRack::start().await;
     let gateway = Gateway::start(&db, rack.addr).await;
@@ -15,7 +18,7 @@ async fn only_pages_of_the_gateway_change_anything(db: Db) {
     let csrf = browser.csrf();
     let good = [("Origin", ORIGIN.to_owned()), ("Sec-Fetch-Site", "same-origin".to_owned()), ("X-CSRF-Token", csrf)];
     // What differs from a request of a page; an empty value leaves the header out.
-    let cases: &[(&str, &[(&str, &str)], u16, Option<&str>)] = &[
+    let cases: &[Case] = &[
         ("a page", &[], 201, None),
         ("a page of an old browser", &[("Sec-Fetch-Site", "")], 201, None),
         ("a stolen cookie without the token", &[("X-CSRF-Token", "")], 403, Some("csrf")),

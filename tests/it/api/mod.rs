@@ -2,6 +2,7 @@
 
 mod browser;
 mod commands;
+mod crowd;
 mod machines;
 mod people;
 mod settings;

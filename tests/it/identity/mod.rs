@@ -4,7 +4,7 @@ mod callers;
 mod credentials;
 mod crossing;
 mod epoch;
-mod plans;
+pub mod plans;
 mod sign_in;
 mod sweep;
 mod users;

@@ -8,7 +8,7 @@ use super::NOW;
 use crate::harness::db::Db;
 
 /// 1 000 people with ten sessions each.
-fn crowd(db: &Db) -> String {
+pub fn crowd(db: &Db) -> String {
     let (people, sessions, hash) = match db {
         Db::Sqlite(_) => ("n WHERE i < 1000", "m WHERE i < 10000", "randomblob(32)"),
         Db::Postgres(_) => ("n WHERE i < 1000", "m WHERE i < 10000", "sha256(convert_to('s' || i, 'UTF8'))"),
@@ -50,7 +50,7 @@ async fn work(store: &Store, now: OffsetDateTime) {
 }
 
 /// How often these tables were read whole, and how often by an index.
-async fn scans(connection: &mut PgConnection) -> (i64, i64) {
+pub async fn scans(connection: &mut PgConnection) -> (i64, i64) {
     let sql = "SELECT sum(seq_scan)::int8, sum(coalesce(idx_scan, 0))::int8 FROM pg_stat_user_tables \
          WHERE relname IN ('users', 'credentials')";
     let row = sqlx::query(sql).fetch_one(connection).await.expect("statistics");
