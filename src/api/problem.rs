@@ -59,13 +59,6 @@ impl From<Unavailable> for Problem {
     }
 }
 
-impl From<PageError> for Problem {
-    fn from(error: PageError) -> Self {
-        tracing::error!(%error, "no page");
-        Self::new(503, "unanswerable", "the page cannot be written; try again")
-    }
-}
-
 impl From<IssueError> for Problem {
     fn from(error: IssueError) -> Self {
         match error {
@@ -77,6 +70,13 @@ impl From<IssueError> for Problem {
                 Self::new(503, "unanswerable", "no secret can be made; try again, and tell the operator")
             }
         }
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        tracing::error!(%error, "no page");
+        Self::new(503, "unanswerable", "the page cannot be written; try again")
     }
 }
 

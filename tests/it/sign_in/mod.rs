@@ -136,7 +136,7 @@ impl Browser {
         assert_eq!(url.origin().ascii_serialization(), ORIGIN, "{url}");
         let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
         let send = Send::get(&target).header("Sec-Fetch-Site", "cross-site").header("Sec-Fetch-Mode", "navigate");
-        self.send(addr, send).await
+        self.send(addr, send.header("Accept", "text/html")).await
     }
 
     /// The whole way, as whoever the provider vouches for.
