@@ -88,3 +88,24 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::routes::{API, CONSOLE, PUBLIC};
+
+    #[test]
+    fn every_row_has_one_handler_and_no_handler_is_without_a_row() {
+        let rows: BTreeSet<&str> = CONSOLE.iter().chain(API).map(|row| row.action).collect();
+        assert_eq!(endpoints().actions().collect::<BTreeSet<_>>(), rows);
+    }
+
+    #[test]
+    fn every_public_endpoint_is_on_the_list() {
+        let http = ["/api/v1/health", "/api/v1/ready"];
+        let listed: BTreeSet<&str> = PUBLIC.iter().map(|one| one.path).filter(|path| !http.contains(path)).collect();
+        assert_eq!(doors().paths().collect::<BTreeSet<_>>(), listed);
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Env;
+use super::{ConfigErrors, Env};
 
 /// What values a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +220,15 @@ impl Catalog {
     }
 
     /// Reads `RGW_SETTING_<NAME>` of each setting.
+    ///
+    /// # Errors
+    /// Every value that is out of bounds.
+    pub fn from_env(env: &dyn Env) -> Result<Self, ConfigErrors> {
+        let mut problems = Vec::new();
+        let catalog = Self::read(env, &mut problems);
+        if problems.is_empty() { Ok(catalog) } else { Err(ConfigErrors(problems)) }
+    }
+
     pub(super) fn read(env: &dyn Env, problems: &mut Vec<String>) -> Self {
         let mut pins = BTreeMap::new();
         for setting in SETTINGS {

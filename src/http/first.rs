@@ -15,15 +15,17 @@ pub(super) async fn administrators(gate: &Gate, emails: &[String]) -> Result<(),
     let actor = Actor { kind: "Operator".to_owned(), id: "ADMIN_USERS".to_owned() };
     let issuer = Issuer::recording(&gate.store, &gate.audit, actor, gate.clock.now());
     let people: Vec<(&str, &str)> = emails.iter().map(|email| (email.as_str(), email.as_str())).collect();
-    match issuer.bootstrap(&people).await? {
-        Bootstrap::HasAdmin => tracing::info!("ADMIN_USERS changes nothing: there is an administrator"),
+    let done = match issuer.bootstrap(&people).await? {
+        Bootstrap::HasAdmin => "changes nothing: there is an administrator".to_owned(),
         Bootstrap::Done { created, known } => {
-            tracing::info!(created = created.join(","), known = known.join(","), "ADMIN_USERS: administrators added");
-            if !known.is_empty() {
-                tracing::warn!(known = known.join(","), "ADMIN_USERS names people who are known: their roles stay");
-            }
+            format!(
+                "added [{}] as administrators; known already and unchanged: [{}]",
+                created.join(","),
+                known.join(",")
+            )
         }
-    }
+    };
+    tracing::info!("ADMIN_USERS {done}");
     Ok(())
 }
 

@@ -150,8 +150,11 @@ impl Oidc {
         let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || state, move || nonce)
             .add_scopes(asked.map(|scope| Scope::new(scope.clone())))
-            .set_pkce_challenge(challenge)
-            .add_prompt(CoreAuthPrompt::SelectAccount);
+            .set_pkce_challenge(challenge);
+        // Others may refuse a prompt that they do not know (OpenID Connect Core 1.0 §3.1.2.1).
+        if self.settings.google {
+            request = request.add_prompt(CoreAuthPrompt::SelectAccount);
+        }
         if let (true, [domain]) = (self.settings.google, self.settings.allowed_domains.as_slice()) {
             request = request.add_extra_param("hd", domain.clone());
         }

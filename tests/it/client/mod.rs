@@ -26,7 +26,7 @@ const HANG: Duration = Duration::from_secs(60);
 
 /// What a command did.
 #[derive(Debug)]
-struct Ran {
+pub struct Ran {
     code: i32,
     out: String,
     err: String,
@@ -34,7 +34,7 @@ struct Ran {
 
 impl Ran {
     #[track_caller]
-    fn ok(self) -> String {
+    pub fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.out
     }
@@ -49,19 +49,19 @@ impl Ran {
     }
 
     #[track_caller]
-    fn json(self) -> Value {
+    pub fn json(self) -> Value {
         serde_json::from_str(&self.ok()).unwrap()
     }
 }
 
 /// A person's machine: a home and an environment.
-struct Machine {
+pub struct Machine {
     home: TempDir,
     env: BTreeMap<String, String>,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let home = TempDir::new().unwrap();
         let env = [("HOME", home.path().to_str().unwrap()), ("PATH", &std::env::var("PATH").unwrap())];
         Self { env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), home }
@@ -83,14 +83,14 @@ impl Machine {
         machine
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PATH);
         command.args(arguments).env_clear().envs(&self.env).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Ran {
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
         let output = tokio::time::timeout(HANG, self.command(arguments).output()).await.expect("it hangs").unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let code = output.status.code().unwrap_or_else(|| panic!("{arguments:?}: {}", output.status));
@@ -101,7 +101,7 @@ impl Machine {
         self.home.path().join(".config/rack-gateway/config.json")
     }
 
-    fn config(&self) -> Value {
+    pub fn config(&self) -> Value {
         serde_json::from_str(&std::fs::read_to_string(self.config_path()).unwrap()).unwrap()
     }
 }

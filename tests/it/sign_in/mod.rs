@@ -1,5 +1,6 @@
 //! Signing in, from the first request to what the session may do, against a provider that can lie.
 
+mod browser;
 mod ci;
 mod cli;
 mod people;
