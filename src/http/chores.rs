@@ -26,9 +26,8 @@ async fn sweep(store: Store, clock: Clock) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
-        match store.sweep(clock.now()).await {
-            Ok(swept) => tracing::debug!(?swept, "cleared away what is over"),
-            Err(error) => tracing::warn!(%error, "what is over could not be cleared away"),
+        if let Err(error) = store.sweep(clock.now()).await {
+            tracing::warn!(%error, "what is over could not be cleared away");
         }
     }
 }
