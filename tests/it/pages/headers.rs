@@ -4,9 +4,10 @@ use rack_gateway::config::Site;
 use rack_gateway::http::Launch;
 
 use super::{HTML, Reader, assets, gateway, text};
-use crate::harness::Db;
 use crate::harness::gateway::launch_with;
+use crate::harness::{Db, Gateway};
 use crate::replay::peer::Message;
+use crate::rows::CountingRack;
 use crate::sign_in::Send;
 
 const HSTS: &str = "max-age=31536000; includeSubDomains";
@@ -121,4 +122,17 @@ async fn assets_are_kept_for_good_under_the_name_of_their_contents() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{other}");
     }
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_the_rack_say_themselves_what_may_be_done_with_them() {
+    let rack = CountingRack::start().await;
+    let gateway = Gateway::start(&Db::sqlite().await, rack.addr).await;
+    let answer = Send::get("/apps").header("Authorization", gateway.basic("admin")).to(gateway.addr()).await;
+    assert_eq!((answer.status(), rack.take()), (200, 1));
+    assert_eq!(answer.header("strict-transport-security"), Some(HSTS));
+    for name in ["content-security-policy", "x-frame-options", "x-content-type-options", "referrer-policy"] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    gateway.stop_and_verify().await;
 }

@@ -33,7 +33,7 @@ impl Reader {
         let id = Uuid::now_v7().to_string();
         let user = NewUser {
             id: id.clone(),
-            email: format!("{id}@example.com"),
+            email: format!("{}@example.com", name.split(' ').next().unwrap().to_ascii_lowercase()),
             name: name.to_owned(),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             ..NewUser::default()

@@ -1,8 +1,10 @@
 //! People at a browser are told in pages; programs in JSON.
 
+use rack_gateway::identity::Token;
+use rack_gateway::store::CredentialKind;
 use serde_json::Value;
 
-use super::{HTML, Reader, gateway, text};
+use super::{HTML, Reader, gateway, session, text};
 use crate::harness::Db;
 use crate::sign_in::Send;
 
@@ -49,14 +51,20 @@ async fn programs_and_other_addresses_get_json() {
 async fn a_page_that_policy_denies_says_why() {
     let running = gateway(&Db::sqlite().await).await;
     let reader = Reader::new(&running, "Ada", &["viewer"]).await;
-    running.gate.store.user_lock(&reader.user, "left", "an administrator", running.gate.clock.now()).await.unwrap();
-    let answer = reader.get(&running, "/app").await;
-    if answer.status() == 303 {
-        // A lock ends sessions too; then there is nobody to say anything to.
-        assert!(answer.header("location").unwrap().starts_with("/app/login"));
-    } else {
-        assert_eq!(answer.status(), 403);
-        assert!(text(&answer).contains("this account or token is locked"));
+    let now = running.gate.clock.now();
+    running.gate.store.user_lock(&reader.user, "left", "an administrator", now).await.unwrap();
+    assert_eq!(reader.get(&running, "/app").await.status(), 303, "a lock ends sessions");
+    let token = Token::generate().unwrap();
+    session(&running, &reader.user, CredentialKind::Web, "", &token).await;
+    let locked = Reader { token, ..reader };
+    for target in ["/app", "/app/cli", "/app/cli-token"] {
+        let answer = locked.get(&running, target).await;
+        assert_eq!(answer.status(), 403, "{target}");
+        let page = text(&answer);
+        assert!(page.contains("You may not see this page") && page.contains("is locked"), "{target}: {page}");
+        assert!(page.contains("data-do=\"sign-out\""), "{target}: {page}");
+        let json = Send::get(target).header("Cookie", locked.cookie()).to(running.addr).await;
+        assert_eq!((json.status(), json.header("content-type")), (403, Some("application/json")), "{target}");
     }
     let other = Reader::new(&running, "Bob", &[]).await;
     let missing = other.get(&running, "/app/nowhere").await;
