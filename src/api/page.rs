@@ -86,7 +86,7 @@ pub(super) async fn account(call: Call<PageAccount>) -> Answer {
         roles: &roles,
         groups: &identity.groups,
         rack: &call.gate().rack,
-        domain: call.gate().site.domain(),
+        origin: &call.gate().site.origin,
         csrf: csrf.as_deref(),
         sessions,
     };
@@ -173,12 +173,7 @@ fn code(typed: &str) -> Option<String> {
 pub(super) async fn cli_token(call: Call<PageCliToken>) -> Answer {
     let days = days(call.services().rules().await?.cli_max);
     let csrf = call.granted().csrf_token();
-    let page = pages::CliToken {
-        id: &call.identity()?.id,
-        domain: call.gate().site.domain(),
-        days: &days,
-        csrf: csrf.as_deref(),
-    };
+    let page = pages::CliToken { id: &call.identity()?.id, days: &days, csrf: csrf.as_deref() };
     Ok(Reply::html(page.render()?))
 }
 

@@ -21,8 +21,8 @@ pub struct Account<'a> {
     pub groups: &'a [String],
     /// `organization/name` of the rack.
     pub rack: &'a str,
-    /// The gateway's host and port.
-    pub domain: &'a str,
+    /// The gateway's address, with its scheme.
+    pub origin: &'a str,
     /// The token that guards changes.
     pub csrf: Option<&'a str>,
     /// Sessions that are good, this one first.
@@ -90,8 +90,6 @@ impl Account<'_> {
 pub struct CliToken<'a> {
     /// Id of the person in policy.
     pub id: &'a str,
-    /// The gateway's host and port.
-    pub domain: &'a str,
     /// How many days it may last, shortest first.
     pub days: &'a [u64],
     /// The token that guards changes.

@@ -61,11 +61,11 @@ const deeds = {
     const fields = new FormData(form);
     const wanted = { name: fields.get('name').trim(), expires_in_days: Number(fields.get('days')) };
     const made = await call('POST', form.dataset.path, wanted);
-    const { domain } = document.getElementById('made').dataset;
     const show = (id, text) => { document.getElementById(id).textContent = text; };
     show('token', made.token);
-    show('login', `convox login ${domain} -t ${made.token}`);
-    show('variable', `export RACK_URL=https://convox:${made.token}@${domain}`);
+    const [login, variable] = made.how;
+    show('login', login);
+    show('variable', variable);
     show('until', new Date(made.expires_at).toLocaleString(undefined, { dateStyle: 'long', timeStyle: 'short' }));
     turn('make', 'made');
   },

@@ -63,7 +63,7 @@ async fn everything_can_be_done_by_keyboard() {
     let lines = [
         token.to_owned(),
         format!("convox login {domain} -t {token}"),
-        format!("export RACK_URL=https://convox:{token}@{domain}"),
+        format!("export RACK_URL=http://convox:{token}@{domain}"),
     ];
     assert_eq!(seen["lines"], json!(lines));
     assert_eq!((&seen["copied"], &seen["shownAgain"]), (&json!(token), &json!(false)));
