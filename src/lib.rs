@@ -35,4 +35,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod upstream;
+#[cfg(feature = "server")]
 pub mod vault;
