@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub async fn all(gate: &Gate, accepted: Accepted) -> Result<Passed, Box<Stopped>> {
-    accepted.identify(gate).await?.classify(gate)?.gather(any()).await.decide(gate).await
+    accepted.identify(gate).await?.classify(gate)?.gather(gate, any()).await?.decide(gate).await
 }

@@ -30,8 +30,11 @@ impl Victim {
         Self { runtime, writer: writer(&store, instance).await, held: Vec::new() }
     }
 
-    fn kill(self) {
-        self.runtime.shutdown_background();
+    /// Dead is dead: nothing of it may run on while the test goes on.
+    async fn kill(self) {
+        let runtime = self.runtime;
+        let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(Duration::from_secs(30)));
+        ended.await.expect("its end");
         drop(self.held);
         drop(self.writer);
     }
@@ -52,7 +55,7 @@ async fn open_intents_of_a_dead_process(db: Db) {
     // The second is finished, and durably so: the third record after it comes later.
     victim.held.remove(1).complete(Outcome::of(OutcomeResult::Completed));
     victim.held.push(victim.writer.intent(intent("r4")).await.expect("an intent"));
-    victim.kill();
+    victim.kill().await;
 
     let store = db.store().await;
     let heir = writer(&store, "heir").await;
