@@ -18,6 +18,8 @@ pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "server")]
+pub mod factor;
+#[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]
 pub mod identity;

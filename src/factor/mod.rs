@@ -1,0 +1,1 @@
+//! Second factors: enrolling them, believing or refusing what somebody shows, and counting failures.
