@@ -59,6 +59,7 @@ impl Accepted {
             now: trace.at,
             source_ip: trace.source_ip,
             credential: String::new(),
+            credential_age_s: 0,
             mfa: Mfa::never(),
             approval: Approval::none(),
             break_glass: String::new(),

@@ -166,6 +166,7 @@ pub(super) fn principal(identity: &Identity) -> Principal {
         roles: identity.roles.clone(),
         groups: identity.groups.clone(),
         email: identity.email.clone(),
+        enrolled: false,
         locked: identity.locked,
         version: identity.version,
         network: identity.network,

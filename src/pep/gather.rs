@@ -43,6 +43,7 @@ impl Classified {
             now: accepted.trace.at,
             source_ip: accepted.trace.source_ip,
             credential: self.identified.known.identity.credential.kind.as_str().to_owned(),
+            credential_age_s: 0,
             mfa: Mfa::never(),
             approval: Approval::none(),
             break_glass: String::new(),
