@@ -4,6 +4,7 @@
 mod console;
 mod handshake;
 mod link;
+mod recorded;
 mod replays;
 mod total;
 
