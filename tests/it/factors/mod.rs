@@ -1,0 +1,1 @@
+//! Second factors: proofs that are believed, and those that are not.
