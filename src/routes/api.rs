@@ -17,6 +17,10 @@ const READ_OR_OWN: &[&str] = &["identity-read", "own-account"];
 const ADMIN: &[&str] = &["identity-admin"];
 const ADMIN_OR_OWN: &[&str] = &["identity-admin", "own-account"];
 
+const BEFORE: &[&str] = &["before-factor"];
+const ACCOUNT_BEFORE: &[&str] = &["account", "before-factor"];
+const FACTORS: &[&str] = &["own-factors"];
+
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
 
@@ -26,10 +30,43 @@ pub static API: &[Row] = &[
     Row::new(Kind::Get, "/app", "page:account", R::Rack, ACCOUNT).by_gateway(),
     Row::new(Kind::Get, "/app/cli", "page:cli-login", R::Rack, ACCOUNT).by_gateway().query(&["code"]),
     Row::new(Kind::Get, "/app/cli-token", "page:cli-token", R::Rack, ACCOUNT).by_gateway(),
-    Row::new(Kind::Get, "/api/v1/whoami", "account:read", R::Rack, ACCOUNT).by_gateway().query(&["app"]),
+    Row::new(Kind::Get, "/api/v1/whoami", "account:read", R::Rack, ACCOUNT_BEFORE).by_gateway().query(&["app"]),
     Row::new(Kind::Get, "/api/v1/openapi.json", "api:describe", R::Rack, ACCOUNT).by_gateway(),
-    Row::new(Kind::Post, "/api/v1/auth/logout", "session:end", R::Rack, ACCOUNT).by_gateway(),
+    Row::new(Kind::Post, "/api/v1/auth/logout", "session:end", R::Rack, ACCOUNT_BEFORE).by_gateway(),
     Row::new(Kind::Post, "/api/v1/auth/cli/confirm", "cli-login:confirm", R::Rack, CONFIRM).by_gateway().json(JSON_MAX),
+    // Second factors: what a session may do that has not shown one.
+    Row::new(Kind::Get, "/app/factors", "page:factors", R::Rack, BEFORE).by_gateway().query(&["return_to"]),
+    Row::new(Kind::Get, "/app/c/{code}", "page:challenge", R::Rack, BEFORE).by_gateway(),
+    Row::new(Kind::Get, "/api/v1/challenges/{challenge}", "challenge:read", R::Rack, BEFORE).by_gateway(),
+    Row::new(Kind::Post, "/api/v1/challenges/{challenge}/webauthn", "challenge:begin", R::Rack, BEFORE).by_gateway(),
+    Row::new(Kind::Post, "/api/v1/challenges/{challenge}/answer", "challenge:answer", R::Rack, BEFORE)
+        .by_gateway()
+        .json(JSON_MAX),
+    // The second factors of a person.
+    Row::new(Kind::Get, "/api/v1/users/{user}/factors", "factor:list", R::User, READ_OR_OWN).by_gateway(),
+    Row::new(Kind::Post, "/api/v1/users/{user}/factors", "factor:create", R::User, FACTORS).by_gateway().json(JSON_MAX),
+    Row::new(Kind::Post, "/api/v1/users/{user}/factors/{factor}/confirm", "factor:confirm", R::User, FACTORS)
+        .by_gateway()
+        .json(JSON_MAX),
+    Row::new(Kind::Put, "/api/v1/users/{user}/factors/{factor}", "factor:update", R::User, FACTORS)
+        .by_gateway()
+        .json(JSON_MAX),
+    Row::new(Kind::Delete, "/api/v1/users/{user}/factors/{factor}", "factor:delete", R::User, FACTORS).by_gateway(),
+    Row::new(Kind::Delete, "/api/v1/users/{user}/factors", "factor:reset", R::User, ADMIN).by_gateway(),
+    Row::new(Kind::Put, "/api/v1/users/{user}/preferred-factor", "factor:prefer", R::User, FACTORS)
+        .by_gateway()
+        .json(JSON_MAX),
+    Row::new(Kind::Post, "/api/v1/users/{user}/backup-codes", "backup-code:generate", R::User, FACTORS).by_gateway(),
+    Row::new(Kind::Get, "/api/v1/users/{user}/trusted-devices", "trusted-device:list", R::User, READ_OR_OWN)
+        .by_gateway(),
+    Row::new(
+        Kind::Delete,
+        "/api/v1/users/{user}/trusted-devices/{device}",
+        "trusted-device:revoke",
+        R::User,
+        ADMIN_OR_OWN,
+    )
+    .by_gateway(),
     // People.
     Row::new(Kind::Get, "/api/v1/users", "user:list", R::Rack, READ).by_gateway().query(PAGE),
     Row::new(Kind::Post, "/api/v1/users", "user:create", R::Rack, ADMIN).by_gateway().json(JSON_MAX),

@@ -67,6 +67,7 @@ pub(super) static RULES: &[Rule] = &[
     rule("challenge", Fate::Drop, "of the step-up handshake"),
     rule("cookie", Fate::Drop, IDENTITY),
     rule("x-csrf-token", Fate::Once, "proves that a page of the gateway made the request"),
+    rule("x-rack-gateway-mfa", Fate::Once, "a second factor, for the gateway alone"),
     rule("proxy-authorization", Fate::Drop, IDENTITY),
     rule("convox-actor", Fate::Drop, ACTOR),
     rule("x-convox-actor", Fate::Drop, ACTOR),

@@ -29,6 +29,8 @@ pub(super) enum Syntax {
     Uuid,
     /// A word of the gateway or of its policies: roles, settings.
     Word,
+    /// A code that the gateway gave out to be typed or followed.
+    Code,
 }
 
 /// The syntax of every parameter of the tables.
@@ -53,6 +55,10 @@ pub(super) const SYNTAX: &[(&str, Syntax)] = &[
     ("session", Syntax::Uuid),
     ("role", Syntax::Word),
     ("setting", Syntax::Word),
+    ("challenge", Syntax::Uuid),
+    ("factor", Syntax::Uuid),
+    ("device", Syntax::Uuid),
+    ("code", Syntax::Code),
 ];
 
 impl Syntax {
@@ -74,6 +80,7 @@ impl Syntax {
             Self::Server => "a registry host with port and path, at most 512",
             Self::Uuid => "an id as the gateway gives it: a UUID in lower case",
             Self::Word => "lower-case letters, digits, dashes and underscores, at most 64",
+            Self::Code => "upper-case letters and dashes, at most 32",
         }
     }
 
@@ -90,6 +97,7 @@ impl Syntax {
             Self::Server => is_server(value),
             Self::Uuid => is_uuid(value),
             Self::Word => word(value, 64, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')),
+            Self::Code => word(value, 32, |b| b.is_ascii_uppercase() || b == b'-'),
         }
     }
 }
