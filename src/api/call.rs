@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::action::Action;
 use super::{Problem, Services};
 use crate::audit::Actor;
+use crate::factor::{Desk, Factors};
 use crate::identity::{Identity, Issuer};
 use crate::pdp::ResourceRef;
 use crate::pep::{Gate, Granted};
@@ -59,6 +60,18 @@ impl<A: Action> Call<A> {
         &self.services.gate.store
     }
 
+    /// Second factors.
+    #[must_use]
+    pub fn factors(&self) -> &Factors {
+        &self.services.gate.factors
+    }
+
+    /// What they work with.
+    #[must_use]
+    pub fn desk(&self) -> Desk<'_> {
+        self.services.desk(self.now())
+    }
+
     /// When the request arrived.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
@@ -89,6 +102,12 @@ impl<A: Action> Call<A> {
     /// When the row has none of that name.
     pub fn param(&self, name: &str) -> Result<&str, Problem> {
         self.granted.param(name).ok_or_else(|| Problem::new(404, "not-found", "the path names nothing"))
+    }
+
+    /// The body, by the contract of the row.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// The body as JSON of a known shape. Policy has decided before it is looked at.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::config::{Catalog, RackSettings};
+use crate::factor::Desk;
 use crate::identity::{Oidc, Rules, Workloads};
 use crate::pep::{BundleStatus, Gate};
 
@@ -32,5 +35,12 @@ impl Services {
     /// When the settings cannot be read.
     pub async fn rules(&self) -> Result<Rules, Problem> {
         Ok(Rules::load(&self.gate.store, &self.catalog).await?)
+    }
+
+    /// What second factors work with, at this time.
+    #[must_use]
+    pub fn desk(&self, now: OffsetDateTime) -> Desk<'_> {
+        let gate = &self.gate;
+        Desk { store: &gate.store, vault: &gate.vault, audit: &gate.audit, now }
     }
 }

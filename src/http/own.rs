@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt as _;
 
@@ -36,6 +36,12 @@ pub(super) async fn answer(
         Ok((reply, read)) => (spell(reply), read, None),
         Err(Problem::Own { status, slug, message }) => {
             (answer::problem(status, slug, &message, &trace.request_id), 0, Some(message))
+        }
+        Err(Problem::TooMany(seconds)) => {
+            let message = format!("too many attempts: try again in {seconds} seconds");
+            let mut response = answer::problem(429, "too-many", &message, &trace.request_id);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            (response, 0, Some(message))
         }
         Err(Problem::Stopped(stopped)) => {
             let recorded: Recorded = stopped.record(&services.gate).await;

@@ -12,9 +12,9 @@ use subtle::ConstantTimeEq as _;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::{answer, json, limit, not_issued, or_stop, person, refusal, rules, unreadable};
-use crate::api::Reply;
+use super::{answer, json, not_issued, or_stop, person, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
+use crate::api::{Reply, limit};
 use crate::identity::{Arrival, Origin};
 use crate::pep::Refusal;
 use crate::store::{CliLoginRow, NewCliLogin, StoreError};
@@ -142,7 +142,7 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
     or_stop!(accepted, limit::PERSON.check(&gate.store, &user_id, now).await);
     let user = or_stop!(accepted, gate.store.user_find(&user_id).await.map_err(unreadable));
     let Some(user) = user else { return Err(accepted.stop(gone())) };
-    let arrival = Arrival::cli(&rules, login.device_name.clone());
+    let arrival = Arrival::cli(&rules, login.device_name.clone()).with_factor(login.factor());
     let who = async || person::read(gate, &arrival, &user.id, &user.groups, now).await;
     let permit = accepted.admit(gate, "cli-session:create", who).await?;
     let (granted, intent) = permit.into_parts();
