@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
@@ -26,14 +25,13 @@ use crate::store::Store;
 pub struct Call<A> {
     granted: Granted,
     services: Arc<Services>,
-    body: Bytes,
     action: PhantomData<A>,
 }
 
 impl<A: Action> Call<A> {
     /// None when something else was granted.
-    pub(super) fn new(granted: Granted, services: Arc<Services>, body: Bytes) -> Option<Self> {
-        (granted.row().action == A::NAME).then_some(Self { granted, services, body, action: PhantomData })
+    pub(super) fn new(granted: Granted, services: Arc<Services>) -> Option<Self> {
+        (granted.row().action == A::NAME).then_some(Self { granted, services, action: PhantomData })
     }
 
     /// What was granted.
@@ -107,7 +105,7 @@ impl<A: Action> Call<A> {
     /// The body, by the contract of the row.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.body
+        self.granted.body()
     }
 
     /// The body as JSON of a known shape. Policy has decided before it is looked at.
@@ -115,7 +113,7 @@ impl<A: Action> Call<A> {
     /// # Errors
     /// When it is of another shape; the message says where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body)
+        serde_json::from_slice(self.body())
             .map_err(|error| Problem::new(400, "body-shape", format!("the body cannot be read: {error}")))
     }
 
