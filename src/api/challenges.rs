@@ -18,7 +18,7 @@ use super::action::{Action, ChallengeAnswer, ChallengeBegin, ChallengeRead};
 use super::cookie::{self, DEVICE_COOKIE};
 use super::endpoint::Answer;
 use super::factors::tell;
-use super::{Call, Problem, Reply};
+use super::{Call, Problem, Reply, devices};
 use crate::factor::{self, Method, Proof};
 use crate::store::{ChallengeRow, CredentialKind, Needs, Way};
 
@@ -325,9 +325,9 @@ async fn conclude(call: &Call<ChallengeAnswer>, row: &ChallengeRow, proof: &Proo
 /// The cookie that makes the browser a trusted one.
 async fn trust_browser(call: &Call<ChallengeAnswer>, row: &ChallengeRow) -> Result<String, Problem> {
     let life = call.services().rules().await?.device_max;
-    let browser = call.granted().header("user-agent").unwrap_or_default();
+    let browser = devices::summary(call.granted().header("user-agent").unwrap_or_default());
     let source_ip = call.granted().trace().source_ip;
-    let token = call.factors().trust_device(&call.desk(), &row.user_id, browser, source_ip, life).await?;
+    let token = call.factors().trust_device(&call.desk(), &row.user_id, &browser, source_ip, life).await?;
     tell(call, &row.user_id, "device-trusted", "A browser is spared the second factor at sign-in").await;
     let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
     Ok(cookie::set(DEVICE_COOKIE, token.expose(), Some(seconds)))

@@ -169,7 +169,8 @@ mod tests {
         let key = r#""publicKey":{"challenge":"eA==","timeout":60000,"rpId":"gw","allowCredentials":[],"userVerification":"required"}"#;
         assert_eq!(ticket(&encode(&format!("{{{key},\"id\":\"one\"}}"))), Some("one".to_owned()));
         let long = encode(&format!("{{{key},\"id\":\"{}\"}}", "x".repeat(LONGEST)));
-        for wrong in ["", "x", "{}", &encode("{}"), &encode("[]"), &encode(&format!("{{{key}}}")), &long, "////", "é"] {
+        for wrong in ["", "x", "{}", &encode("{}"), &encode("[]"), &encode(&format!("{{{key}}}")), &long, "////", "é"]
+        {
             assert_eq!(ticket(wrong), None, "{wrong:?}");
         }
     }

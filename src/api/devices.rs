@@ -36,6 +36,15 @@ pub(super) struct TrustedDevices {
     items: Vec<TrustedDevice>,
 }
 
+/// Most characters of a summary.
+const SUMMARY: usize = 300;
+
+/// A browser by what it calls itself, without the numbers: they change with every update.
+pub(super) fn summary(user_agent: &str) -> String {
+    let kept = user_agent.chars().filter(|c| !c.is_ascii_digit() && !matches!(c, '.' | '_') && !c.is_control());
+    kept.take(SUMMARY).collect()
+}
+
 /// The trusted browsers of a person.
 #[utoipa::path(get, path = "/api/v1/users/{user}/trusted-devices", tag = "second factors", responses(
     (status = 200, body = TrustedDevices),
@@ -79,4 +88,23 @@ pub(super) async fn revoke(call: Call<TrustedDeviceRevoke>) -> Answer {
     }
     let reply = Reply::done();
     Ok(if is_current { reply.header("set-cookie", cookie::clear(DEVICE_COOKIE)) } else { reply })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_the_same_after_an_update_and_another_one_is_not() {
+        let firefox =
+            |version: &str| format!("Mozilla/5.0 (X11; Linux x86_64; rv:{version}) Gecko/20100101 Firefox/{version}");
+        assert_eq!(summary(&firefox("140.0")), summary(&firefox("141.0.2")));
+        assert_eq!(summary(&firefox("140.0")), "Mozilla/ (X; Linux x; rv:) Gecko/ Firefox/");
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36";
+        let windows = chrome.replace("X11; Linux x86_64", "Windows NT 10.0; Win64; x64");
+        let all = [summary(&firefox("1")), summary(chrome), summary(&windows), summary("")];
+        assert!((1..4).all(|count| !all[..count].contains(&all[count])), "{all:?}");
+        assert_eq!(summary(&"x".repeat(1000)).len(), SUMMARY);
+    }
 }

@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn our_own_pages_are_kept() {
-        for good in ["/app", "/app/", "/app?x=1", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app/a%20b?c=%2F", CLI] {
+        for good in ["/app", "/app/", "/app?x=1", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app/a%20b?c=%2F", CLI]
+        {
             assert_eq!(return_to(good), good);
         }
     }

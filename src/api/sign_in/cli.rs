@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
@@ -123,7 +124,7 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
     or_stop!(accepted, limit::PERSON.check(&gate.store, &user_id, now).await);
     let user = or_stop!(accepted, gate.store.user_find(&user_id).await.map_err(unreadable));
     let Some(user) = user else { return Err(accepted.stop(gone())) };
-    let arrival = Arrival::cli(&rules, login.device_name.clone()).with_factor(login.factor());
+    let arrival = Arrival::cli(&rules, login.device_name.clone()).with_factor(shown(&login));
     let who = async || person::read(gate, &arrival, &user.id, &user.groups, now).await;
     let permit = accepted.admit(gate, "cli-session:create", who).await?;
     let (granted, intent) = permit.into_parts();
@@ -148,6 +149,11 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
         Reply::done().status(503)
     });
     Ok(Visited::Admitted(reply, intent))
+}
+
+/// What the session had shown that confirmed it.
+fn shown(login: &CliLoginRow) -> Option<(OffsetDateTime, String, bool)> {
+    Some((login.factor_at?, login.factor_method.clone()?, login.factor_strong))
 }
 
 enum Ready {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{or_stop, parameter, person, query, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
 use crate::api::return_to::return_to;
-use crate::api::{Content, Reply, Services, cookie, limit};
+use crate::api::{Content, Reply, Services, cookie, devices, limit};
 use crate::factor::FactorError;
 use crate::identity::{Arrival, Channel, Oidc, OidcError, Pending, Person, Rules, SESSION_COOKIE, Token};
 use crate::pep::{Accepted, Refusal};
@@ -127,12 +127,13 @@ async fn trusted(
     let Some(token) = cookie::get(accepted, cookie::DEVICE_COOKIE) else { return Ok(None) };
     let (gate, now) = (&services.gate, accepted.trace().at);
     let browser = accepted.request().headers().get("user-agent").and_then(|value| value.to_str().ok());
+    let browser = devices::summary(browser.unwrap_or_default());
     let unknown = |error: FactorError| {
         tracing::error!(%error, "a trusted device cannot be looked up");
         refusal(503, "not-read", "the sign-in cannot be finished; try again", &[])
     };
     let desk = services.desk(now);
-    let found = gate.factors.trusted(&desk, user_id, &token, browser.unwrap_or_default()).await.map_err(unknown)?;
+    let found = gate.factors.trusted(&desk, user_id, &token, &browser).await.map_err(unknown)?;
     let Some(id) = found else { return Ok(None) };
     // It lasts as long as the rules say now, not as long as they said when it was made.
     let rows = gate.store.device_list(user_id, now).await.map_err(unreadable)?;
