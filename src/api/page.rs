@@ -89,6 +89,8 @@ pub(super) async fn account(call: Call<PageAccount>) -> Answer {
         origin: &call.gate().site.origin,
         csrf: csrf.as_deref(),
         sessions,
+        notices: Vec::new(),
+        second: pages::SecondFactors::default(),
     };
     Ok(Reply::html(page.render()?))
 }
