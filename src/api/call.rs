@@ -67,7 +67,7 @@ impl<A: Action> Call<A> {
     /// What they work with.
     #[must_use]
     pub fn desk(&self) -> Desk<'_> {
-        self.services.desk(self.now())
+        self.services.desk(self.granted.trace())
     }
 
     /// When the request arrived.

@@ -328,7 +328,7 @@ async fn trust_browser(call: &Call<ChallengeAnswer>, row: &ChallengeRow) -> Resu
     let browser = devices::summary(call.granted().header("user-agent").unwrap_or_default());
     let source_ip = call.granted().trace().source_ip;
     let token = call.factors().trust_device(&call.desk(), &row.user_id, &browser, source_ip, life).await?;
-    tell(call, &row.user_id, "device-trusted", "A browser is spared the second factor at sign-in").await;
+    tell(call, &row.user_id, "device-trusted", "a browser is spared the second factor at sign-in").await;
     let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
     Ok(cookie::set(DEVICE_COOKIE, token.expose(), Some(seconds)))
 }

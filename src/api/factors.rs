@@ -11,7 +11,6 @@ use super::action::{
     FactorUpdate,
 };
 use super::endpoint::Answer;
-use super::limit;
 use super::parts::{Ended, line};
 use super::users::person;
 use super::{Call, Problem, Reply};
@@ -155,19 +154,9 @@ fn factor_name(text: &str) -> Result<String, Problem> {
     line("name", text, NAME)
 }
 
-/// A kind as its person knows it.
-pub(super) const fn called(kind: FactorKind) -> &'static str {
-    match kind {
-        FactorKind::Webauthn => "passkey",
-        FactorKind::Totp => "authenticator app",
-        FactorKind::Yubico => "YubiKey",
-    }
-}
-
-/// Tells the person what was done with their account, and from where. That it is told must not undo it.
+/// Tells the person what was done with their account. That it cannot be told must not undo it.
 pub(super) async fn tell<A: Action>(call: &Call<A>, user: &str, kind: &str, text: &str) {
-    let text = format!("{text}, from {}.", call.granted().trace().source_ip);
-    if let Err(error) = call.store().notice_add(user, kind, &text, call.now()).await {
+    if let Err(error) = call.store().notice_add(user, kind, text, call.now()).await {
         tracing::error!(%error, "a notice was not written");
     }
 }
@@ -202,7 +191,6 @@ pub(super) async fn create(call: Call<FactorCreate>) -> Answer {
     let body: FactorToEnrol = call.json()?;
     let name = factor_name(&body.name)?;
     let user = person(&call).await?;
-    limit::ENROL.spare(call.store(), &user.id, call.now()).await?;
     let kind = FactorKind::from_word(&body.kind);
     let kind = kind.ok_or_else(|| Problem::invalid("kind must be totp, webauthn or yubico"))?;
     if body.otp.is_some() != (kind == FactorKind::Yubico) {
@@ -232,22 +220,16 @@ pub(super) async fn create(call: Call<FactorCreate>) -> Answer {
         FactorKind::Yubico => {
             let otp = SecretString::from(body.otp.unwrap_or_default());
             let row = factors.enrol_yubico(&desk, &user.id, &name, session, otp).await?;
-            enrolled(&call, &row).await?;
+            enrolled(&call, row.kind).await?;
             Enrolment::Yubico { id: row.id, kind: kind.as_str(), name: row.name, confirmed_at: row.confirmed_at }
         }
     };
     Ok(Reply::json(&begun)?.status(201))
 }
 
-/// A factor was shown for the first time: it counts for the session, and its person is told.
-async fn enrolled<A: Action>(call: &Call<A>, row: &FactorRow) -> Result<(), Problem> {
-    let method = match row.kind {
-        FactorKind::Webauthn => Method::Webauthn,
-        FactorKind::Totp => Method::Totp,
-        FactorKind::Yubico => Method::Yubico,
-    };
-    let text = format!("The second factor \"{}\" ({}) was added", row.name, called(row.kind));
-    tell(call, &row.user_id, "factor-added", &text).await;
+/// A factor was shown for the first time: it counts for the session.
+async fn enrolled<A: Action>(call: &Call<A>, kind: FactorKind) -> Result<(), Problem> {
+    let method = Method::from(kind);
     let session = &call.identity()?.credential.id;
     call.store().credential_verified(session, call.now(), method.as_str(), method.is_strong()).await?;
     Ok(())
@@ -274,7 +256,7 @@ pub(super) async fn confirm(call: Call<FactorConfirm>) -> Answer {
     call.record_change(&[("user", &user.id), ("factor", id)]).await?;
     let session = &call.identity()?.credential.id;
     let row = call.factors().confirm(&call.desk(), &user.id, session, id, confirmation).await?;
-    enrolled(&call, &row).await?;
+    enrolled(&call, row.kind).await?;
     Reply::json(&Factor::from(row))
 }
 
@@ -311,7 +293,7 @@ pub(super) async fn delete(call: Call<FactorDelete>) -> Answer {
     if !call.store().factor_delete(&row.id, &user.id).await? {
         return Err(Problem::not_found("factor"));
     }
-    let text = format!("The second factor \"{}\" ({}) was removed", row.name, called(row.kind));
+    let text = format!("the second factor “{}” was removed", row.name);
     tell(&call, &user.id, "factor-removed", &text).await;
     Ok(Reply::done())
 }
@@ -330,7 +312,7 @@ pub(super) async fn reset(call: Call<FactorReset>) -> Answer {
     let mut revoked = store.credentials_revoke_of_user(&user.id, None, &reason, now).await?;
     store.factors_reset(&user.id).await?;
     revoked = revoked.saturating_add(store.credentials_revoke_of_user(&user.id, None, &reason, now).await?);
-    tell(&call, &user.id, "factors-reset", "An administrator took away all your second factors").await;
+    tell(&call, &user.id, "factors-reset", "an administrator took away all your second factors").await;
     Reply::json(&Ended { revoked })
 }
 
@@ -364,7 +346,7 @@ pub(super) async fn backup_codes(call: Call<BackupCodeGenerate>) -> Answer {
     }
     call.record_change(&[("user", &user.id)]).await?;
     let codes = call.factors().backup_codes(&call.desk(), &user.id).await?;
-    tell(&call, &user.id, "backup-codes", "New backup codes were made; the old ones are gone").await;
+    tell(&call, &user.id, "backup-codes", "new backup codes were made; the old ones are gone").await;
     let codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
     Ok(Reply::json(&BackupCodes { codes })?.status(201))
 }

@@ -41,8 +41,6 @@ pub(super) const EXCHANGE: Limit = Limit { name: "exchange", most: 120, window: 
 /// Identity tokens of one repository.
 pub(super) const REPOSITORY: Limit = Limit { name: "repository", most: 60, window: MINUTE };
 
-/// Factors that one person begins to enrol.
-pub(super) const ENROL: Limit = Limit { name: "enrol", most: 30, window: TEN };
 /// Proofs that a CLI shows for one challenge.
 pub(super) const PROOF: Limit = Limit { name: "proof", most: 10, window: TEN };
 

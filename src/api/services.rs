@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
-
 use crate::config::{Catalog, RackSettings};
 use crate::factor::Desk;
 use crate::identity::{Oidc, Rules, Workloads};
-use crate::pep::{BundleStatus, Gate};
+use crate::pep::{BundleStatus, Gate, Trace};
 
 use super::Problem;
 
@@ -37,10 +35,17 @@ impl Services {
         Ok(Rules::load(&self.gate.store, &self.catalog).await?)
     }
 
-    /// What second factors work with, at this time.
+    /// What second factors work with, for a request.
     #[must_use]
-    pub fn desk(&self, now: OffsetDateTime) -> Desk<'_> {
+    pub fn desk<'a>(&'a self, trace: &'a Trace) -> Desk<'a> {
         let gate = &self.gate;
-        Desk { store: &gate.store, vault: &gate.vault, audit: &gate.audit, now }
+        Desk {
+            store: &gate.store,
+            vault: &gate.vault,
+            audit: &gate.audit,
+            now: trace.at,
+            request_id: &trace.request_id,
+            source_ip: Some(trace.source_ip),
+        }
     }
 }

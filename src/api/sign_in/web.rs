@@ -132,7 +132,7 @@ async fn trusted(
         tracing::error!(%error, "a trusted device cannot be looked up");
         refusal(503, "not-read", "the sign-in cannot be finished; try again", &[])
     };
-    let desk = services.desk(now);
+    let desk = services.desk(accepted.trace());
     let found = gate.factors.trusted(&desk, user_id, &token, &browser).await.map_err(unknown)?;
     let Some(id) = found else { return Ok(None) };
     // It lasts as long as the rules say now, not as long as they said when it was made.
