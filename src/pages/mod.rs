@@ -10,7 +10,7 @@ mod sign_in;
 mod text;
 
 pub use account::{Account, CliToken, SecondFactors, Session};
-pub use asset::{ASSETS, Asset};
+pub use asset::Asset;
 pub use challenge::{Asked, Challenge, Reason, Stage, Way, Ways};
 pub use cli_login::{CliLogin, Step, Waiting};
 pub use factors::{BackupCodes, Device, Factor, Factors, Notice};
@@ -23,8 +23,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use thiserror::Error;
-
-use asset::{SCRIPT, STYLE};
 
 /// Bytes of a nonce: nobody guesses the one of an answer (CSP §2.3.1 asks for 128 bits).
 const NONCE: usize = 16;
@@ -81,7 +79,7 @@ fn page(
     let mut random = [0; NONCE];
     SysRng.try_fill_bytes(&mut random)?;
     let nonce = URL_SAFE_NO_PAD.encode(random);
-    let (style, script) = (STYLE.url(), SCRIPT.url());
+    let (style, script) = (Asset::url("style"), Asset::url("pages"));
     let html = render(Frame { nonce: &nonce, style, script, csrf, ways: Ways::default() })?;
     Ok(Page { html, nonce })
 }
