@@ -188,7 +188,6 @@ pub(super) fn principal(identity: &Identity) -> Principal {
         roles: identity.roles.clone(),
         groups: identity.groups.clone(),
         email: identity.email.clone(),
-        enrolled: false,
         locked: identity.locked,
         enrolled: identity.assurance.enrolled,
         version: identity.version,

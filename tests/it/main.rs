@@ -21,5 +21,6 @@ mod revocation;
 mod routes;
 mod rows;
 mod sign_in;
+mod step_up;
 mod tidy;
 mod vault;

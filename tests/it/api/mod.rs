@@ -29,7 +29,7 @@ pub async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
 }
 
 /// A fresh credential; nothing is recorded.
-async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) -> String {
+pub async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) -> String {
     let gate = &gateway.running.gate;
     let origin = Origin { source_ip: "192.0.2.7".parse().unwrap(), user_agent: Some("test") };
     let token = arrival.admit(&gate.store, user.map(|user| user.id.clone()), origin, gate.clock.now()).await;
@@ -74,7 +74,7 @@ fn silent(gateway: &Gateway) -> Issuer<'_> {
 }
 
 /// The person who holds this role.
-async fn person(gateway: &Gateway, role: &str) -> UserRow {
+pub async fn person(gateway: &Gateway, role: &str) -> UserRow {
     let found = gateway.running.gate.store.user_find_by_email(&format!("{role}@example.com")).await;
     found.unwrap().unwrap_or_else(|| panic!("nobody is {role}"))
 }
