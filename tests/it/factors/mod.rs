@@ -1,7 +1,11 @@
 //! Second factors: proofs that are believed, and those that are not.
 
+mod api;
+mod challenges;
+mod console;
 mod devices;
 mod enrol;
+mod person;
 mod secrets;
 mod verify;
 mod yubico;
