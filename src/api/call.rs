@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
@@ -25,14 +24,13 @@ use crate::store::Store;
 pub struct Call<A> {
     granted: Granted,
     services: Arc<Services>,
-    body: Bytes,
     action: PhantomData<A>,
 }
 
 impl<A: Action> Call<A> {
     /// None when something else was granted.
-    pub(super) fn new(granted: Granted, services: Arc<Services>, body: Bytes) -> Option<Self> {
-        (granted.row().action == A::NAME).then_some(Self { granted, services, body, action: PhantomData })
+    pub(super) fn new(granted: Granted, services: Arc<Services>) -> Option<Self> {
+        (granted.row().action == A::NAME).then_some(Self { granted, services, action: PhantomData })
     }
 
     /// What was granted.
@@ -96,7 +94,7 @@ impl<A: Action> Call<A> {
     /// # Errors
     /// When it is of another shape; the message says where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body)
+        serde_json::from_slice(self.granted.body())
             .map_err(|error| Problem::new(400, "body-shape", format!("the body cannot be read: {error}")))
     }
 

@@ -12,6 +12,7 @@ mod proxy;
 mod reload;
 mod server;
 mod sockets;
+mod step_up;
 mod vault;
 mod visit;
 

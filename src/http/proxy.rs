@@ -59,12 +59,12 @@ async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Resu
 async fn forward(
     passed: Passed,
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     parts: &Parts<'_>,
 ) -> (&'static str, HttpResponse) {
     let Parts { gate, rack, endpoints, services, stopping } = parts;
     match passed {
-        Passed::Own(permit) => own::answer(*permit, &mut payload, endpoints, services).await,
+        Passed::Own(permit) => own::answer(*permit, endpoints, services).await,
         Passed::Rack(permit, recheck) => {
             let route = permit.row().path;
             let request_id = permit.request_id().to_owned();

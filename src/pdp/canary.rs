@@ -56,6 +56,7 @@ pub(super) fn context(row: &Row) -> Context {
         now: OffsetDateTime::UNIX_EPOCH,
         source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         credential: String::new(),
+        credential_age_s: 0,
         mfa: Mfa::never(),
         approval: Approval::none(),
         break_glass: String::new(),

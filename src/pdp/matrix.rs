@@ -73,6 +73,7 @@ fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
         phishing_resistant: strong,
         bound_to_request: strong,
         method: if strong { "webauthn" } else { "totp" }.to_owned(),
+        ..Mfa::never()
     };
     let letters = [Mfa::never(), fresh(false), fresh(true)].map(|mfa| {
         let context = Context { mfa, credential: credential(kind), ..canary::context(row) };

@@ -20,7 +20,7 @@ fn guarded_with(team: &str) -> super::Bundle {
 }
 
 fn proved(age_s: i64, strong: bool) -> Mfa {
-    Mfa { age_s, phishing_resistant: strong, bound_to_request: strong, method: "webauthn".to_owned() }
+    Mfa { age_s, phishing_resistant: strong, bound_to_request: strong, method: "webauthn".to_owned(), ..Mfa::never() }
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn people_are_told_what_would_help() {
             release.clone(),
             "release:promote on Release shop/R1 refused: production needs two approvals (approvals.production), and \
           changes need a second factor (step-up.mutate); it would pass with an approval by somebody else, then a \
-          fresh second factor",
+          second factor",
         ),
         (user(""), "release:promote", release.clone(), "not permitted"),
         (user("superuser"), "app:list", rack(), "not permitted"),
@@ -237,7 +237,7 @@ fn people_are_told_what_would_help() {
             release,
             "release:promote on Release shop/R1 refused: production needs two approvals (approvals.production), \
              and changes need a second factor (step-up.mutate); it would pass with an approval by somebody else, then \
-             a fresh second factor",
+             a second factor",
         ),
         (
             user("viewer"),

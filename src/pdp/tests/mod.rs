@@ -53,6 +53,7 @@ fn ordinary() -> Context {
         mfa: Mfa::never(),
         approval: Approval::none(),
         credential: "cli-session".to_owned(),
+        credential_age_s: 3600,
         break_glass: String::new(),
         exec: None,
     }

@@ -144,7 +144,7 @@ fn a_question_is_explained_at_length() {
     let told = explain(&bundle, std::slice::from_ref(&cast), question).unwrap();
     let expected = format!(
         "challenge: service:restart on Service shop/web refused: changes need a second factor (step-up.mutate); it \
-         would pass with a fresh second factor\n  by step-up.mutate: changes need a second factor\n  with mfa it \
+         would pass with a second factor\n  by step-up.mutate: changes need a second factor\n  with mfa it \
          would be allow by [roles.ops-operates]\n  bundle {}",
         bundle.digest()
     );
