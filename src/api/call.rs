@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::action::Action;
 use super::{Problem, Services};
 use crate::audit::Actor;
+use crate::factor::{Desk, Factors};
 use crate::identity::{Identity, Issuer};
 use crate::pdp::ResourceRef;
 use crate::pep::{Gate, Granted};
@@ -57,6 +58,18 @@ impl<A: Action> Call<A> {
         &self.services.gate.store
     }
 
+    /// Second factors.
+    #[must_use]
+    pub fn factors(&self) -> &Factors {
+        &self.services.gate.factors
+    }
+
+    /// What they work with.
+    #[must_use]
+    pub fn desk(&self) -> Desk<'_> {
+        self.services.desk(self.granted.trace())
+    }
+
     /// When the request arrived.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
@@ -89,12 +102,18 @@ impl<A: Action> Call<A> {
         self.granted.param(name).ok_or_else(|| Problem::new(404, "not-found", "the path names nothing"))
     }
 
+    /// The body, by the contract of the row.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.granted.body()
+    }
+
     /// The body as JSON of a known shape. Policy has decided before it is looked at.
     ///
     /// # Errors
     /// When it is of another shape; the message says where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(self.granted.body())
+        serde_json::from_slice(self.body())
             .map_err(|error| Problem::new(400, "body-shape", format!("the body cannot be read: {error}")))
     }
 

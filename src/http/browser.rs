@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use url::form_urlencoded;
 
+use crate::api::return_to::{CLI_CHALLENGE, HOME};
 use crate::identity::Presented;
 use crate::pages::{Page, PageError, Refused, SignInError};
 use crate::pep::{Gate, Recorded, Wanted};
@@ -18,7 +19,7 @@ const SIGN_IN: [&str; 3] = ["/api/v1/auth/web/login", "/api/v1/auth/web/callback
 /// The page that says why; none for programs, which get JSON.
 pub(super) fn refused(recorded: &Recorded, request: &HttpRequest) -> Option<HttpResponse> {
     let is_sign_in = SIGN_IN.contains(&request.path());
-    let is_page = request.path() == "/app" || request.path().starts_with("/app/") || request.path() == "/login/u2f";
+    let is_page = matches!(request.path(), HOME | CLI_CHALLENGE) || request.path().starts_with("/app/");
     if recorded.socket || !(is_sign_in || is_page) || !shows_pages(request) {
         return None;
     }

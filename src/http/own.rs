@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::api::{Content, Endpoints, Problem, Reply, Services};
 use crate::audit::{Outcome, OutcomeResult};
@@ -27,6 +27,12 @@ pub(super) async fn answer(
         Ok(reply) => (spell(reply), read, None),
         Err(Problem::Own { status, slug, message }) => {
             (answer::problem(status, slug, &message, &trace.request_id), 0, Some(message))
+        }
+        Err(Problem::TooMany(seconds)) => {
+            let message = format!("too many attempts: try again in {seconds} seconds");
+            let mut response = answer::problem(429, "too-many", &message, &trace.request_id);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            (response, 0, Some(message))
         }
         Err(Problem::Stopped(stopped)) => {
             let recorded: Recorded = stopped.record(&services.gate).await;

@@ -57,6 +57,13 @@ impl Assurance {
         self.factor_at.is_some() || self.trusted_device
     }
 
+    /// What a session starts with that is made out of this one: when a factor was proved, which, and
+    /// whether it cannot be phished.
+    #[must_use]
+    pub fn factor(&self) -> Option<(OffsetDateTime, String, bool)> {
+        Some((self.factor_at?, self.method.clone(), self.strong))
+    }
+
     /// Seconds since a factor was proved. None when it never was, and when that lies ahead: a clock
     /// that was set back makes no factor young.
     #[must_use]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::store::{CredentialKind, CredentialRow, Store, StoreError, UserRow};
 
-use super::{Assurance, CredentialError, Presented, Token, TokenHash, Transport, Workload};
+use super::{Assurance, CredentialError, Presented, TokenHash, Transport, Workload};
 
 /// What kind of principal calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::config::Site;
-use crate::factor::Factors;
+use super::Trace;
+use crate::factor::{Desk, Factors};
 use crate::identity::Callers;
 use crate::pdp::Bundle;
 use crate::store::Store;
@@ -105,4 +106,19 @@ pub struct Gate {
     pub rack: Arc<str>,
     /// The public face of the gateway.
     pub site: Arc<Site>,
+}
+
+impl Gate {
+    /// What verifies a second factor for this request.
+    #[must_use]
+    pub fn desk<'a>(&'a self, trace: &'a Trace) -> Desk<'a> {
+        Desk {
+            store: &self.store,
+            vault: &self.vault,
+            audit: &self.audit,
+            now: trace.at,
+            request_id: &trace.request_id,
+            source_ip: Some(trace.source_ip),
+        }
+    }
 }

@@ -11,7 +11,6 @@ use super::inline::{self, Inline};
 use super::permit::PreparedBody;
 use super::refusal::Refusal;
 use super::{Gate, Gathered, intent};
-use crate::factor::Desk;
 use crate::identity::{IdentifyError, Identity, PrincipalType, user_code};
 use crate::pdp::{ChallengeKind, Decision, Mfa, NEVER_S};
 use crate::routes::{Facts, Kind, Row, Serves};
@@ -159,7 +158,8 @@ impl Gathered {
         let Some(digest) = self.digest() else { return Ok(false) };
         let named = match inline::read(self.headers())? {
             Some(Inline::Code(answer)) => {
-                let desk = Desk { store: &gate.store, vault: &gate.vault, audit: &gate.audit, now: self.now() };
+                let trace = &self.classified.identified.accepted.trace;
+                let desk = gate.desk(trace);
                 let proof = gate.factors.verify(&desk, &self.identity().id, answer).await.map_err(Refusal::Factor)?;
                 self.hold(gate, 0, proof.is_strong(), proof.method.as_str(), None);
                 return Ok(true);

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::{answer, json, limit, not_issued, or_stop, person, refusal, rules, unreadable};
-use crate::api::Reply;
+use super::{answer, json, not_issued, or_stop, person, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
+use crate::api::{Reply, limit};
 use crate::identity::{Arrival, Origin, user_code};
 use crate::pep::Refusal;
 use crate::store::{CliLoginRow, NewCliLogin, StoreError};
@@ -123,7 +124,7 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
     or_stop!(accepted, limit::PERSON.check(&gate.store, &user_id, now).await);
     let user = or_stop!(accepted, gate.store.user_find(&user_id).await.map_err(unreadable));
     let Some(user) = user else { return Err(accepted.stop(gone())) };
-    let arrival = Arrival::cli(&rules, login.device_name.clone());
+    let arrival = Arrival::cli(&rules, login.device_name.clone()).with_factor(shown(&login));
     let who = async || person::read(gate, &arrival, &user.id, &user.groups, now).await;
     let permit = accepted.admit(gate, "cli-session:create", who).await?;
     let (granted, intent) = permit.into_parts();
@@ -148,6 +149,11 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
         Reply::done().status(503)
     });
     Ok(Visited::Admitted(reply, intent))
+}
+
+/// What the session had shown that confirmed it.
+fn shown(login: &CliLoginRow) -> Option<(OffsetDateTime, String, bool)> {
+    Some((login.factor_at?, login.factor_method.clone()?, login.factor_strong))
 }
 
 enum Ready {

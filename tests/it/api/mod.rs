@@ -21,7 +21,7 @@ use crate::replay::peer::Message;
 use crate::sign_in::{Browser, ORIGIN, Send, json};
 
 /// A browser with a session of this person.
-async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
+pub async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
     let mut browser = Browser::default();
     let token = admit(gateway, Arrival::web(&Rules::default()), Some(user)).await;
     browser.cookies.insert("__Host-rgw_session".to_owned(), token);
@@ -37,7 +37,7 @@ pub async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) 
 }
 
 /// A fresh CLI session of this person.
-async fn at_the_cli(gateway: &Gateway, user: &UserRow) -> String {
+pub async fn at_the_cli(gateway: &Gateway, user: &UserRow) -> String {
     admit(gateway, Arrival::cli(&Rules::default(), "laptop".to_owned()), Some(user)).await
 }
 
@@ -98,7 +98,7 @@ pub async fn from_page(browser: &Browser, addr: SocketAddr, send: Send<'_>) -> M
 }
 
 /// Asks with a token for what must be answered so; gives what it holds.
-async fn ask(gateway: &Gateway, token: &str, send: Send<'_>, status: u16) -> Value {
+pub async fn ask(gateway: &Gateway, token: &str, send: Send<'_>, status: u16) -> Value {
     let what = format!("{} {}", send.method, send.target);
     let answer = with(token, send).to(gateway.addr()).await;
     assert_eq!(answer.status(), status, "{what}: {}", String::from_utf8_lossy(&answer.body));
