@@ -1,5 +1,6 @@
 //! Second factors: proofs that are believed, and those that are not.
 
+mod browser;
 mod devices;
 mod enrol;
 mod secrets;
