@@ -18,7 +18,7 @@ use crate::store::{CredentialKind, SettingRow, StoreError};
 pub(super) struct SettingView {
     name: &'static str,
     description: &'static str,
-    /// `integer`, `choice` or `roles`.
+    /// `integer`, `choice`, `roles` or `boolean`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The value that holds.
@@ -52,7 +52,7 @@ impl SettingView {
         let (min, max, choices) = match setting.kind {
             SettingKind::Integer { min, max } => (Some(min), Some(max), None),
             SettingKind::Choice(words) => (None, None, Some(words)),
-            SettingKind::Roles => (None, None, None),
+            SettingKind::Roles | SettingKind::Boolean => (None, None, None),
         };
         Self {
             name: setting.name,

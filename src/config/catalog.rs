@@ -21,6 +21,8 @@ pub enum SettingKind {
     Choice(&'static [&'static str]),
     /// Names of roles, possibly none.
     Roles,
+    /// `true` or `false`.
+    Boolean,
 }
 
 /// A setting.
@@ -42,6 +44,7 @@ pub struct Setting {
 enum Default {
     Number(u64),
     Word(&'static str),
+    Is(bool),
     Nothing,
 }
 
@@ -81,6 +84,19 @@ pub static SETTINGS: &[Setting] = &[
         default: Default::Nothing,
         description: "Roles of people who come without being invited, where user_creation lets them",
     },
+    Setting {
+        name: "mfa_require_all_users",
+        variable: "RGW_SETTING_MFA_REQUIRE_ALL_USERS",
+        kind: SettingKind::Boolean,
+        default: Default::Is(true),
+        description: "Whether a person who has no second factor must enrol one before anything else",
+    },
+    number(
+        "mfa_trusted_device_days",
+        "RGW_SETTING_MFA_TRUSTED_DEVICE_DAYS",
+        (0, 30, 90),
+        "For how many days a browser may spare its person the second factor at sign-in; 0 for never",
+    ),
     number(
         "session_max_hours",
         "RGW_SETTING_SESSION_MAX_HOURS",
@@ -128,6 +144,7 @@ impl Setting {
         match self.default {
             Default::Number(number) => json!(number),
             Default::Word(word) => json!(word),
+            Default::Is(is) => json!(is),
             Default::Nothing => json!([]),
         }
     }
@@ -143,14 +160,16 @@ impl Setting {
             SettingKind::Roles => {
                 value.as_array().is_some_and(|list| list.len() <= MOST_ROLES && list.iter().all(Value::is_string))
             }
+            SettingKind::Boolean => value.is_boolean(),
         };
         if is_good { Ok(()) } else { Err(format!("{} must be {}", self.name, self.kind.says())) }
     }
 
-    /// Reads the value out of a variable: numbers and words as they are, roles with commas.
+    /// Reads the value out of a variable: numbers, words and truth as they are, roles with commas.
     fn parse(&self, text: &str) -> Result<Value, String> {
         let value = match self.kind {
             SettingKind::Integer { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
+            SettingKind::Boolean => text.parse::<bool>().map_or(Value::Null, Value::from),
             SettingKind::Choice(_) => json!(text),
             SettingKind::Roles => text.split(',').map(str::trim).filter(|role| !role.is_empty()).collect(),
         };
@@ -169,6 +188,7 @@ impl SettingKind {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Roles => "a list of declared roles".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
         }
     }
 
@@ -179,6 +199,7 @@ impl SettingKind {
             Self::Integer { .. } => "integer",
             Self::Choice(_) => "choice",
             Self::Roles => "roles",
+            Self::Boolean => "boolean",
         }
     }
 }
@@ -286,6 +307,11 @@ mod tests {
             ("session_timeout_minutes", "1441", None),
             ("session_timeout_minutes", "-1", None),
             ("session_timeout_minutes", "5.5", None),
+            ("mfa_require_all_users", "false", Some(json!(false))),
+            ("mfa_require_all_users", "no", None),
+            ("mfa_require_all_users", "0", None),
+            ("mfa_trusted_device_days", "0", Some(json!(0))),
+            ("mfa_trusted_device_days", "91", None),
             ("user_creation", "domain", Some(json!("domain"))),
             ("user_creation", "everybody", None),
             ("default_roles", "viewer, ops,", Some(json!(["viewer", "ops"]))),

@@ -1,4 +1,4 @@
-//! How long sessions and tokens last, and who may come.
+//! How long sessions and tokens last, who may come, and who needs a second factor.
 
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub struct Rules {
     pub user_creation: UserCreation,
     /// What such a person holds.
     pub default_roles: Vec<String>,
+    /// Whether a person without a second factor must enrol one before anything else.
+    pub mfa_required: bool,
+    /// For how long a browser may be trusted at sign-in; zero for never.
+    pub device_max: Duration,
 }
 
 const MINUTE: u64 = 60;
@@ -78,6 +82,8 @@ impl Rules {
             workload_max: Duration::ZERO,
             user_creation: UserCreation::Invited,
             default_roles: Vec::new(),
+            mfa_required: true,
+            device_max: Duration::ZERO,
         }
     }
 
@@ -92,6 +98,9 @@ impl Rules {
             "api_token_max_days" => self.api_token_max = of(DAY),
             "token_overlap_max_hours" => self.overlap_max = of(HOUR),
             "workload_token_minutes" => self.workload_max = of(MINUTE),
+            "mfa_trusted_device_days" => self.device_max = of(DAY),
+            // Whatever is not plainly false demands it.
+            "mfa_require_all_users" => self.mfa_required = value.as_bool() != Some(false),
             "user_creation" => {
                 self.user_creation = match value.as_str() {
                     Some("groups") => UserCreation::Groups,
@@ -128,6 +137,7 @@ mod tests {
             let value = match setting.name {
                 "user_creation" => json!("groups"),
                 "default_roles" => json!(["viewer"]),
+                "mfa_require_all_users" => json!(false),
                 _ => json!(20),
             };
             let changed = Rules::of(|name| (name == setting.name).then_some(&value), &Catalog::unpinned());
@@ -135,6 +145,8 @@ mod tests {
         }
         assert_eq!(plain.web_idle, Duration::from_secs(1800));
         assert_eq!(plain.workload_max, Duration::from_secs(900));
+        assert_eq!(plain.device_max, Duration::from_secs(30 * 24 * 3600));
+        assert!(plain.mfa_required);
     }
 
     #[test]
