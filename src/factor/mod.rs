@@ -223,6 +223,12 @@ impl Factors {
         Ok(Methods { preferred: preferred.filter(|method| methods.has(*method)), ..methods })
     }
 
+    /// Whether one-time passwords of YubiKeys are taken.
+    #[must_use]
+    pub fn has_yubico(&self) -> bool {
+        self.inner.yubico.is_some()
+    }
+
     fn passkeys(&self) -> Result<&passkey::Passkeys, FactorError> {
         let what = "passkeys work only where the gateway has a name: choose another kind";
         self.inner.passkeys.as_ref().ok_or(FactorError::Unsupported(what))

@@ -115,7 +115,8 @@ impl Passkeys {
         names: (&str, &str),
         others: &[FactorRow],
     ) -> Result<(Value, String), PasskeyError> {
-        let others: Result<Vec<_>, _> = others.iter().map(|row| Ok(kept(row)?.passkey.cred_id().clone())).collect();
+        let others: Result<Vec<_>, PasskeyError> =
+            others.iter().map(|row| Ok(kept(row)?.passkey.cred_id().clone())).collect();
         let (options, state) =
             self.webauthn.start_passkey_registration(user, names.0, names.1, Some(others?))?;
         Ok((written(&options)?, text(&state)?))

@@ -22,6 +22,8 @@ pub struct UserChange {
     pub roles: Option<Vec<String>>,
     /// Groups at the identity provider.
     pub groups: Option<Vec<String>>,
+    /// The method of proof that is asked for first; `Some(None)` for none in particular.
+    pub preferred_method: Option<Option<String>>,
 }
 
 /// A change that counts the version up.
@@ -55,6 +57,9 @@ impl Store {
         }
         if let Some(groups) = wanted.groups {
             update = update.col_expr(Column::Groups, Expr::value(list_text(&sorted(groups))));
+        }
+        if let Some(method) = wanted.preferred_method {
+            update = update.col_expr(Column::PreferredMethod, Expr::value(method));
         }
         if let Some(version) = expected_version {
             update = update.filter(Column::Version.eq(stored(version)?));

@@ -279,7 +279,8 @@ async fn a_browser_is_trusted_at_sign_in_alone(db: Db) {
     person.answer_with(&scene, &challenge, &trusting("123456".to_owned()), 422).await;
     assert_eq!(scene.ask(&browser, Send::get(&path(&challenge.id)), 200).await["may_trust_device"], true);
     let body = trusting(person.code(&scene));
-    let send = Send::json("POST", &answer_to(&challenge), &body).header("User-Agent", "Firefox/1.0");
+    let target = answer_to(&challenge);
+    let send = Send::json("POST", &target, &body).header("User-Agent", "Firefox/1.0");
     let send = send.header("Origin", ORIGIN).header("X-CSRF-Token", browser.csrf());
     let answer = browser.send(scene.gateway.addr(), send).await;
     assert_eq!(answer.status(), 200, "{answer:?}");

@@ -1,8 +1,12 @@
 //! Second factors: proofs that are believed, and those that are not.
 
 mod browser;
+mod api;
+mod challenges;
+mod console;
 mod devices;
 mod enrol;
+mod person;
 mod secrets;
 mod verify;
 mod yubico;
