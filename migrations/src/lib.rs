@@ -11,6 +11,7 @@ mod m0001_audit;
 mod m0002_identity;
 mod m0003_sign_in;
 mod m0004_secrets;
+mod m0005_factors;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0002_identity", up: |manager| Box::pin(m0002_identity::up(manager)) },
             Step { name: "m0003_sign_in", up: |manager| Box::pin(m0003_sign_in::up(manager)) },
             Step { name: "m0004_secrets", up: |manager| Box::pin(m0004_secrets::up(manager)) },
+            Step { name: "m0005_factors", up: |manager| Box::pin(m0005_factors::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -59,5 +61,6 @@ impl MigrationTrait for Step {
 /// `INSERT` and `SELECT` on the records. The caller has checked `role` and quoted it.
 #[must_use]
 pub fn grants(role: &str) -> String {
-    include_str!("sql/grants.postgres.sql").replace("{role}", role)
+    let grants = concat!(include_str!("sql/grants.postgres.sql"), include_str!("sql/factors_grants.postgres.sql"));
+    grants.replace("{role}", role)
 }

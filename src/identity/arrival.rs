@@ -20,6 +20,8 @@ pub struct Arrival {
     max: Duration,
     idle: Option<Duration>,
     workload: Option<Workload>,
+    factor: Option<(OffsetDateTime, String, bool)>,
+    device: Option<String>,
 }
 
 /// Where somebody came from, as far as that is known.
@@ -63,13 +65,26 @@ impl Arrival {
     }
 
     fn new(kind: CredentialKind, name: String, max: Duration, idle: Option<Duration>) -> Self {
-        Self { kind, id: Uuid::now_v7().to_string(), name, max, idle, workload: None }
+        Self { kind, id: Uuid::now_v7().to_string(), name, max, idle, workload: None, factor: None, device: None }
     }
 
     /// The same, ending after `max` if the rules do not end it earlier.
     #[must_use]
     pub fn within(self, max: Duration) -> Self {
         Self { max: self.max.min(max), ..self }
+    }
+
+    /// The same, in a session that has shown this factor elsewhere: when, by which method, and whether that
+    /// resists phishing.
+    #[must_use]
+    pub fn with_factor(self, factor: Option<(OffsetDateTime, String, bool)>) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// The same, on this trusted device.
+    #[must_use]
+    pub fn on_device(self, id: Option<String>) -> Self {
+        Self { device: id, ..self }
     }
 
     /// Id of the credential.
@@ -141,6 +156,8 @@ impl Arrival {
     ) -> Result<Token, IssueError> {
         let token = Token::generate()?;
         let workload = self.workload.as_ref().map(Workload::to_text).transpose()?;
+        let factor_strong = self.factor.as_ref().is_some_and(|(_, _, strong)| *strong);
+        let (factor_at, factor_method) = self.factor.as_ref().map(|(at, method, _)| (*at, method.clone())).unzip();
         let new = NewCredential {
             expires_at: self.expires_at(now),
             id: self.id,
@@ -156,6 +173,10 @@ impl Arrival {
             network: None,
             apps: Vec::new(),
             workload,
+            factor_at,
+            factor_method,
+            factor_strong,
+            device_id: self.device,
         };
         store.credential_create(new, now).await?;
         Ok(token)

@@ -30,6 +30,9 @@ mod entity {
         pub approved: Option<bool>,
         pub user_id: Option<String>,
         pub taken_at: Option<TimeDateTimeWithTimeZone>,
+        pub factor_at: Option<TimeDateTimeWithTimeZone>,
+        pub factor_method: Option<String>,
+        pub factor_strong: bool,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -88,6 +91,12 @@ pub struct CliLoginRow {
     pub user_id: Option<String>,
     /// When the client was given its session.
     pub taken_at: Option<OffsetDateTime>,
+    /// When the person who approved it last showed a factor in their session.
+    pub factor_at: Option<OffsetDateTime>,
+    /// By which method.
+    pub factor_method: Option<String>,
+    /// Whether that resists phishing.
+    pub factor_strong: bool,
 }
 
 impl TryFrom<entity::Model> for CliLoginRow {
@@ -109,6 +118,9 @@ impl TryFrom<entity::Model> for CliLoginRow {
             approved: row.approved,
             user_id: row.user_id,
             taken_at: row.taken_at,
+            factor_at: row.factor_at,
+            factor_method: row.factor_method,
+            factor_strong: row.factor_strong,
         })
     }
 }
@@ -133,6 +145,9 @@ impl Store {
             approved: Set(None),
             user_id: Set(None),
             taken_at: Set(None),
+            factor_at: Set(None),
+            factor_method: Set(None),
+            factor_strong: Set(false),
         };
         let db = self.inner.write.clone();
         self.run(async move { Ok(entity::Entity::insert(insert).exec_without_returning(&db).await.map(|_| ())?) }).await
@@ -163,7 +178,8 @@ impl Store {
         .await
     }
 
-    /// Notes what a person decided; whether it counts. The first decision does, before the end.
+    /// Notes what a person decided; whether it counts. The first decision does, before the end. On approval,
+    /// the session will have shown `factor`: when, by which method, and whether that resists phishing.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when there is no such person; [`StoreError::Unavailable`].
@@ -172,10 +188,17 @@ impl Store {
         code: &str,
         user_id: &str,
         approved: bool,
+        factor: Option<(OffsetDateTime, String, bool)>,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let now = second(now);
+        let factor = factor.filter(|_| approved).map(|(at, method, strong)| (second(at), method, strong));
+        let is_strong = factor.as_ref().is_some_and(|(_, _, strong)| *strong);
+        let (at, method) = factor.map(|(at, method, _)| (at, method)).unzip();
         let update = entity::Entity::update_many()
+            .col_expr(entity::Column::FactorAt, Expr::value(at))
+            .col_expr(entity::Column::FactorMethod, Expr::value(method))
+            .col_expr(entity::Column::FactorStrong, Expr::value(is_strong))
             .col_expr(entity::Column::DecidedAt, Expr::value(Some(now)))
             .col_expr(entity::Column::Approved, Expr::value(Some(approved)))
             .col_expr(entity::Column::UserId, Expr::value(user_id))

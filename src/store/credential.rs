@@ -43,6 +43,10 @@ pub(super) mod entity {
         pub apps: String,
         pub workload: Option<String>,
         pub version: i64,
+        pub factor_at: Option<TimeDateTimeWithTimeZone>,
+        pub factor_method: Option<String>,
+        pub factor_strong: bool,
+        pub device_id: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -153,6 +157,14 @@ pub struct CredentialRow {
     pub workload: Option<String>,
     /// Grows with every change but use.
     pub version: u64,
+    /// When its person last showed a factor in it.
+    pub factor_at: Option<OffsetDateTime>,
+    /// By which method.
+    pub factor_method: Option<String>,
+    /// Whether that resists phishing.
+    pub factor_strong: bool,
+    /// The trusted device on which it began; nothing once that is not trusted any more.
+    pub device_id: Option<String>,
 }
 
 impl CredentialRow {
@@ -195,6 +207,14 @@ pub struct NewCredential {
     pub apps: Vec<String>,
     /// Verified claims about a run in CI, as JSON; needed for [`CredentialKind::Workload`], and for it only.
     pub workload: Option<String>,
+    /// When its person last showed a factor; for sessions only.
+    pub factor_at: Option<OffsetDateTime>,
+    /// By which method; goes with the time.
+    pub factor_method: Option<String>,
+    /// Whether that resists phishing.
+    pub factor_strong: bool,
+    /// The trusted device on which it begins; for sessions only.
+    pub device_id: Option<String>,
 }
 
 impl NewCredential {
@@ -216,6 +236,10 @@ impl NewCredential {
             network: None,
             apps: Vec::new(),
             workload: None,
+            factor_at: None,
+            factor_method: None,
+            factor_strong: false,
+            device_id: None,
         }
     }
 
@@ -243,6 +267,10 @@ impl NewCredential {
             apps: Set(list_text(&self.apps)),
             workload: Set(self.workload),
             version: Set(stored(1)?),
+            factor_at: Set(self.factor_at.map(second)),
+            factor_method: Set(self.factor_method),
+            factor_strong: Set(self.factor_strong),
+            device_id: Set(self.device_id),
         })
     }
 }
@@ -331,6 +359,10 @@ pub(super) fn row_from(found: (entity::Model, Option<user::entity::Model>)) -> R
         revoked_reason: row.revoked_reason,
         user_agent: row.user_agent,
         workload: row.workload,
+        factor_at: row.factor_at,
+        factor_method: row.factor_method,
+        factor_strong: row.factor_strong,
+        device_id: row.device_id,
     })
 }
 

@@ -61,6 +61,16 @@ pub(super) async fn delete_all(tx: &DatabaseTransaction, user: &str) -> Result<(
     Ok(Entity::delete_many().filter(Column::UserId.eq(user)).exec(tx).await.map(|_| ())?)
 }
 
+/// Takes from a person's sessions what they have shown. The caller holds the person.
+pub(super) async fn forget_factor(tx: &DatabaseTransaction, user: &str) -> Result<(), StoreError> {
+    let update = change()
+        .col_expr(Column::FactorAt, Expr::value(None::<OffsetDateTime>))
+        .col_expr(Column::FactorMethod, Expr::value(None::<String>))
+        .col_expr(Column::FactorStrong, Expr::value(false))
+        .filter(Column::UserId.eq(user).and(Column::FactorAt.is_not_null()));
+    Ok(update.exec(tx).await.map(|_| ())?)
+}
+
 impl Store {
     /// Revokes a credential for good; whether it was not revoked before. One that is keeps its first
     /// time and reason.
@@ -161,6 +171,32 @@ impl Store {
             if is_done { Ok(row) } else { Err(StoreError::Stale) }
         })
         .await
+    }
+
+    /// Notes that its person showed a factor in a session; whether that counts. Never an earlier one than is
+    /// noted already, never a weaker one of the same second, and not in a revoked session.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn credential_verified(
+        &self,
+        id: &str,
+        factor_at: OffsetDateTime,
+        method: &str,
+        strong: bool,
+    ) -> Result<bool, StoreError> {
+        let at = second(factor_at);
+        let mut is_next = Column::FactorAt.is_null().or(Column::FactorAt.lt(at));
+        let is_same = Column::FactorAt.eq(at);
+        is_next = is_next.or(if strong { is_same } else { is_same.and(Column::FactorStrong.eq(false)) });
+        let update = change()
+            .col_expr(Column::FactorAt, Expr::value(Some(at)))
+            .col_expr(Column::FactorMethod, Expr::value(method))
+            .col_expr(Column::FactorStrong, Expr::value(strong))
+            .filter(Column::Id.eq(id).and(Column::UserId.is_not_null()).and(Column::RevokedAt.is_null()))
+            .filter(is_next);
+        let db = self.inner.write.clone();
+        self.run(async move { Ok(update.exec(&db).await?.rows_affected > 0) }).await
     }
 
     /// Makes live sessions of a kind end after `idle` without use, in one step; how many there were. One

@@ -31,6 +31,8 @@ pub(super) mod entity {
         pub created_at: TimeDateTimeWithTimeZone,
         pub created_by: Option<String>,
         pub last_login_at: Option<TimeDateTimeWithTimeZone>,
+        pub enrolled_at: Option<TimeDateTimeWithTimeZone>,
+        pub preferred_method: Option<String>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -84,6 +86,10 @@ pub struct UserRow {
     pub created_by: Option<String>,
     /// When they last signed in.
     pub last_login_at: Option<OffsetDateTime>,
+    /// Since when they have a second factor.
+    pub enrolled_at: Option<OffsetDateTime>,
+    /// The method that they want to be asked for first.
+    pub preferred_method: Option<String>,
 }
 
 impl UserRow {
@@ -133,6 +139,8 @@ impl TryFrom<entity::Model> for UserRow {
             created_at: row.created_at,
             created_by: row.created_by,
             last_login_at: row.last_login_at,
+            enrolled_at: row.enrolled_at,
+            preferred_method: row.preferred_method,
         })
     }
 }
@@ -160,6 +168,8 @@ impl Store {
             created_at: Set(second(now)),
             created_by: Set(user.created_by),
             last_login_at: Set(None),
+            enrolled_at: Set(None),
+            preferred_method: Set(None),
         };
         let db = self.inner.write.clone();
         self.run(async move { entity::Entity::insert(insert).exec_with_returning(&db).await?.try_into() }).await

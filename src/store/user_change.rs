@@ -25,7 +25,7 @@ pub struct UserChange {
 }
 
 /// A change that counts the version up.
-fn change(id: &str) -> UpdateMany<Entity> {
+pub(super) fn change(id: &str) -> UpdateMany<Entity> {
     Entity::update_many().col_expr(Column::Version, Expr::col(Column::Version).add(1)).filter(Column::Id.eq(id))
 }
 
@@ -74,6 +74,15 @@ impl Store {
             .filter(Column::Subject.is_null());
         let taken = StoreError::Conflict("another account of the identity provider signs in as this user".to_owned());
         self.user_changed(id, update, taken).await
+    }
+
+    /// Notes which method a person wants to be asked for first: `webauthn`, `totp`, `yubico`, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] when it is no such method; [`StoreError::Unavailable`].
+    pub async fn user_prefer_method(&self, id: &str, method: Option<&str>) -> Result<UserRow, StoreError> {
+        let update = change(id).col_expr(Column::PreferredMethod, Expr::value(method.map(str::to_owned)));
+        self.user_changed(id, update, StoreError::Stale).await
     }
 
     /// Runs an update of one person; `missed` is the error when they are there and do not match.

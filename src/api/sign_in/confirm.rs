@@ -32,7 +32,7 @@ pub(in crate::api) async fn confirm(call: Call<CliLoginConfirm>) -> Answer {
     let answer = if asked.approve { "approved" } else { "refused" };
     let change = [("cli_login", login.id.as_str()), ("device", &login.device_name), ("answer", answer)];
     call.record_change(&change).await?;
-    match call.store().cli_login_decide(&code, &user, asked.approve, call.now()).await? {
+    match call.store().cli_login_decide(&code, &user, asked.approve, None, call.now()).await? {
         true => Ok(Reply::done()),
         false => Err(over()),
     }

@@ -102,12 +102,12 @@ async fn a_cli_login_is_decided_once_and_taken_once(db: Db) {
     assert_eq!(store.cli_login_find_by_code("BCDF-GHJK").await, Ok(Some(found)));
     assert_eq!(store.cli_login_find_by_code("bcdf-ghjk").await, Ok(None));
     assert_eq!(store.cli_login_take("l1", NOW).await, Ok(None), "nobody has decided");
-    let stranger = store.cli_login_decide("BCDF-GHJK", "u9", true, NOW).await;
+    let stranger = store.cli_login_decide("BCDF-GHJK", "u9", true, None, NOW).await;
     assert!(matches!(stranger, Err(StoreError::Conflict(_))), "{stranger:?}");
     let later = NOW + Duration::MINUTE;
-    assert_eq!(store.cli_login_decide("BCDF-GHJK", "u1", true, later).await, Ok(true));
-    assert_eq!(store.cli_login_decide("BCDF-GHJK", "u1", false, later).await, Ok(false), "decided already");
-    assert_eq!(store.cli_login_decide("XXXX-XXXX", "u1", true, later).await, Ok(false));
+    assert_eq!(store.cli_login_decide("BCDF-GHJK", "u1", true, None, later).await, Ok(true));
+    assert_eq!(store.cli_login_decide("BCDF-GHJK", "u1", false, None, later).await, Ok(false), "decided already");
+    assert_eq!(store.cli_login_decide("XXXX-XXXX", "u1", true, None, later).await, Ok(false));
     let taken = store.cli_login_take("l1", later).await.expect("an answer").expect("approved");
     assert_eq!((taken.user_id.as_deref(), taken.decided_at, taken.taken_at), (Some("u1"), Some(later), Some(later)));
     assert_eq!(store.cli_login_take("l1", later).await, Ok(None));
@@ -123,12 +123,12 @@ async fn a_cli_login_that_is_not_approved_in_time(db: Db) {
     for (id, code) in [("l1", "AAAA"), ("l2", "BBBB"), ("l3", "CCCC")] {
         store.cli_login_begin(cli_login(id, code), NOW).await.expect("begun");
     }
-    assert_eq!(store.cli_login_decide("AAAA", "u1", true, end).await, Ok(false), "too late");
-    assert_eq!(store.cli_login_decide("BBBB", "u1", false, NOW).await, Ok(true));
+    assert_eq!(store.cli_login_decide("AAAA", "u1", true, None, end).await, Ok(false), "too late");
+    assert_eq!(store.cli_login_decide("BBBB", "u1", false, None, NOW).await, Ok(true));
     assert_eq!(store.cli_login_take("l2", NOW).await, Ok(None), "denied");
     let denied = store.cli_login_find("l2").await.expect("a search").expect("a login");
     assert_eq!((denied.approved, denied.taken_at), (Some(false), None));
-    assert_eq!(store.cli_login_decide("CCCC", "u1", true, NOW).await, Ok(true));
+    assert_eq!(store.cli_login_decide("CCCC", "u1", true, None, NOW).await, Ok(true));
     assert_eq!(store.cli_login_take("l3", end).await, Ok(None), "too late");
 }
 
@@ -136,7 +136,7 @@ async fn many_decide_and_take_at_once(db: Db) {
     let store = db.store().await;
     store.user_create(alice(), NOW).await.expect("a user");
     store.cli_login_begin(cli_login("l1", "AAAA"), NOW).await.expect("begun");
-    let decide = |store: Store, _| async move { store.cli_login_decide("AAAA", "u1", true, NOW).await };
+    let decide = |store: Store, _| async move { store.cli_login_decide("AAAA", "u1", true, None, NOW).await };
     let counted = at_once(&store, decide).await;
     assert_eq!(counted.iter().filter(|counts| **counts == Ok(true)).count(), 1, "{counted:?}");
     let take = |store: Store, _| async move { store.cli_login_take("l1", NOW).await.expect("an answer") };

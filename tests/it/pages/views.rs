@@ -74,8 +74,8 @@ async fn a_code_is_shown_while_it_can_be_decided_on() {
     }
     let late = NewCliLogin { expires_at: now - Duration::seconds(1), ..cli_login("FFFF-FFFF", "laptop", now) };
     store.cli_login_begin(late, now).await.unwrap();
-    assert!(store.cli_login_decide("CCCC-CCCC", &reader.user, true, now).await.unwrap());
-    assert!(store.cli_login_decide("DDDD-DDDD", &reader.user, false, now).await.unwrap());
+    assert!(store.cli_login_decide("CCCC-CCCC", &reader.user, true, None, now).await.unwrap());
+    assert!(store.cli_login_decide("DDDD-DDDD", &reader.user, false, None, now).await.unwrap());
     for (typed, shown) in [
         ("BCDF-GHJK", "Does your terminal show this code?"),
         ("bcdfghjk", "Does your terminal show this code?"),
