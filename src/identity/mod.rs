@@ -19,6 +19,7 @@ pub use credential::{CredentialError, Presented, SESSION_COOKIE, Transport};
 pub use identify::{CredentialRef, IdentifyError, Identity, PrincipalType, identify};
 pub use issue::{ApiTokenRequest, IssueError, Issued, Issuer};
 pub use known::{Callers, Known};
+pub(crate) use oidc::Http;
 pub use oidc::{
     Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,
 };
