@@ -55,7 +55,7 @@ async fn each_kind_of_factor_proves_its_person(db: Db) {
 
     let records = bench.records("factor:verify").await;
     assert!(records.iter().all(|record| record["actor"]["id"] == bench.ada.as_str()), "{records:?}");
-    assert!(records.iter().all(|record| record["request_id"] == "request-1"), "{records:?}");
+    assert!(records.iter().all(|record| record["req"] == "request-1"), "{records:?}");
     let told: Vec<_> = records.iter().map(|record| &record["detail"]).collect();
     let of = |method: &str, purpose: &str| json!({ "method": method, "purpose": purpose, "result": "verified" });
     let with = |mut detail: Value, id: &str| {
@@ -148,7 +148,10 @@ async fn the_fifth_wrong_answer_locks(db: Db) {
     assert_eq!((lock.by.as_str(), lock.at), ("gateway", now() + Duration::seconds(299)));
     let records = bench.records("user:lock").await;
     assert_eq!(records.len(), 1);
-    assert_eq!((&records[0]["kind"], &records[0]["resource"]), (&json!("system"), &json!(format!("User::{}", bench.ada))));
+    assert_eq!(
+        (&records[0]["kind"], &records[0]["resource"]),
+        (&json!("system"), &json!(format!("User::{}", bench.ada)))
+    );
     assert_eq!(records[0]["detail"], json!({ "by": "gateway", "reason": lock.reason }));
     assert_eq!(bench.notices(&bench.ada).await[0], "account-locked");
 
@@ -286,7 +289,8 @@ async fn a_counter_only_grows(db: Db) {
     ];
     for (counter, expected) in steps {
         let (options, state) = bench.factors.assertion(&desk, &bench.ada).await.unwrap().unwrap();
-        let credential = device.with(Quirks { counter, ..Quirks::default() }, |device| device.assert(&options)).unwrap();
+        let credential =
+            device.with(Quirks { counter, ..Quirks::default() }, |device| device.assert(&options)).unwrap();
         let result = bench.verify(&bench.ada, Answer::Webauthn { state, credential }, now()).await;
         assert_eq!(slug(result), expected, "{counter:?}");
     }
