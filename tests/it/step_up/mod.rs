@@ -117,10 +117,6 @@ impl Person {
         from_page(&self.browser, addr, Send::json("POST", target, body)).await
     }
 
-    pub async fn get(&self, addr: SocketAddr, target: &str) -> Message {
-        from_page(&self.browser, addr, Send::get(target)).await
-    }
-
     /// Answers a challenge at the browser, with the passkey.
     pub async fn answer(&mut self, addr: SocketAddr, challenge: &str) -> Message {
         let begin = format!("/api/v1/challenges/{challenge}/webauthn");
