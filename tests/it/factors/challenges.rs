@@ -131,7 +131,7 @@ async fn what_is_over_is_not_answered(db: Db) {
     ask(&scene.gateway, &cli, plain("POST", "/api/v1/auth/logout"), 204).await;
     person.answer(&scene, &ended, 410).await;
     let page = person.get(&scene, &format!("/app/c/{}", ended.code)).await;
-    assert!(!String::from_utf8_lossy(&page.body).contains("autocomplete=\"one-time-code\""), "nothing to fill in");
+    assert!(!String::from_utf8_lossy(&page.body).contains(&format!("data-challenge=\"{}\"", ended.id)));
     // Another session of the person is none that was asked.
     let web = at_the_browser(&scene.gateway, &person.user).await;
     let out = scene.pose(web.session().unwrap(), Needs::Mfa, Way::Web).await;
@@ -188,8 +188,11 @@ async fn only_a_passkey_will_do_where_policy_says_so(db: Db) {
     let challenge = scene.pose_with(&cli, Needs::Mfa, Way::Link, strong).await;
     let problem = person.answer(&scene, &challenge, 422).await;
     assert_eq!(problem["type"], "/problems/factor-not-strong");
-    let page = String::from_utf8(person.get(&scene, &format!("/app/c/{}", challenge.code)).await.body).unwrap();
-    assert!(!page.contains("autocomplete=\"one-time-code\""), "{page}");
+    let weak = scene.pose(&cli, Needs::Mfa, Way::Link).await;
+    for (challenge, takes_codes) in [(&challenge, false), (&weak, true)] {
+        let page = String::from_utf8(person.get(&scene, &format!("/app/c/{}", challenge.code)).await.body).unwrap();
+        assert_eq!(page.contains("<form data-method=\"totp\">"), takes_codes, "{page}");
+    }
     let assertion = person.assertion(&scene, &challenge).await;
     person.answer_with(&scene, &challenge, &assertion, 200).await;
     assert!(scene.session(&cli).await.factor_strong);
