@@ -22,6 +22,8 @@ pub struct UserChange {
     pub roles: Option<Vec<String>>,
     /// Groups at the identity provider.
     pub groups: Option<Vec<String>>,
+    /// The method of proof that is asked for first; `Some(None)` for none in particular.
+    pub preferred_method: Option<Option<String>>,
 }
 
 /// A change that counts the version up.
@@ -56,6 +58,9 @@ impl Store {
         if let Some(groups) = wanted.groups {
             update = update.col_expr(Column::Groups, Expr::value(list_text(&sorted(groups))));
         }
+        if let Some(method) = wanted.preferred_method {
+            update = update.col_expr(Column::PreferredMethod, Expr::value(method));
+        }
         if let Some(version) = expected_version {
             update = update.filter(Column::Version.eq(stored(version)?));
         }
@@ -74,15 +79,6 @@ impl Store {
             .filter(Column::Subject.is_null());
         let taken = StoreError::Conflict("another account of the identity provider signs in as this user".to_owned());
         self.user_changed(id, update, taken).await
-    }
-
-    /// Notes which method a person wants to be asked for first: `webauthn`, `totp`, `yubico`, or none.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] when it is no such method; [`StoreError::Unavailable`].
-    pub async fn user_prefer_method(&self, id: &str, method: Option<&str>) -> Result<UserRow, StoreError> {
-        let update = change(id).col_expr(Column::PreferredMethod, Expr::value(method.map(str::to_owned)));
-        self.user_changed(id, update, StoreError::Stale).await
     }
 
     /// Runs an update of one person; `missed` is the error when they are there and do not match.
