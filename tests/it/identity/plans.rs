@@ -113,18 +113,19 @@ pub async fn scans(connection: &mut PgConnection, tables: &[&str]) -> (i64, i64)
     (row.get(0), row.get(1))
 }
 
-/// Waits until nobody else is connected: a session hands in its numbers before it is gone.
-async fn alone(connection: &mut PgConnection) {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+/// The same once nobody else is connected: a session hands in its numbers before it is gone.
+async fn all_scans(db: &Db) -> (i64, i64) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
          AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(10));
-    loop {
-        ticks.tick().await;
-        let others: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.expect("a count");
-        if others == 0 {
-            return;
-        }
-    }
+    let url = db.url().await;
+    crate::harness::until("nobody else is connected", || async {
+        let mut connection = PgConnection::connect(&url).await.expect("connect");
+        let others: i64 = sqlx::query_scalar(others).fetch_one(&mut connection).await.expect("a count");
+        let now = scans(&mut connection, &ALL).await;
+        connection.close().await.expect("closed");
+        (others == 0).then_some(now)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -132,15 +133,12 @@ async fn postgres_reads_no_whole_table() {
     let db = Db::postgres().await;
     db.execute(&crowd(&db)).await;
     db.execute(&furniture(&db)).await;
-    let mut connection = PgConnection::connect(&db.url().await).await.expect("connect");
-    alone(&mut connection).await;
-    let before = scans(&mut connection, &ALL).await;
+    let before = all_scans(&db).await;
     let store = db.store().await;
     prove(&store, NOW).await;
     work(&store, NOW).await;
     store.close().await;
-    alone(&mut connection).await;
-    let after = scans(&mut connection, &ALL).await;
+    let after = all_scans(&db).await;
     assert!(after.1 >= before.1 + 40, "it was counted: {before:?} {after:?}");
     assert_eq!(after.0, before.0, "a table was read whole");
 }
