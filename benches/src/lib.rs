@@ -64,6 +64,7 @@ pub fn context() -> Context {
         mfa: Mfa::never(),
         approval: Approval::none(),
         credential: "cli-session".to_owned(),
+        credential_age_s: 60,
         break_glass: String::new(),
         exec: None,
     }

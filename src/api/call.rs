@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use super::action::Action;
 use super::{Problem, Services};
 use crate::audit::Actor;
+use crate::factor::{Desk, Factors};
 use crate::identity::{Identity, Issuer};
 use crate::pdp::ResourceRef;
 use crate::pep::{Gate, Granted};
@@ -25,14 +25,13 @@ use crate::store::Store;
 pub struct Call<A> {
     granted: Granted,
     services: Arc<Services>,
-    body: Bytes,
     action: PhantomData<A>,
 }
 
 impl<A: Action> Call<A> {
     /// None when something else was granted.
-    pub(super) fn new(granted: Granted, services: Arc<Services>, body: Bytes) -> Option<Self> {
-        (granted.row().action == A::NAME).then_some(Self { granted, services, body, action: PhantomData })
+    pub(super) fn new(granted: Granted, services: Arc<Services>) -> Option<Self> {
+        (granted.row().action == A::NAME).then_some(Self { granted, services, action: PhantomData })
     }
 
     /// What was granted.
@@ -57,6 +56,18 @@ impl<A: Action> Call<A> {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.services.gate.store
+    }
+
+    /// Second factors.
+    #[must_use]
+    pub fn factors(&self) -> &Factors {
+        &self.services.gate.factors
+    }
+
+    /// What they work with.
+    #[must_use]
+    pub fn desk(&self) -> Desk<'_> {
+        self.services.desk(self.granted.trace())
     }
 
     /// When the request arrived.
@@ -91,12 +102,18 @@ impl<A: Action> Call<A> {
         self.granted.param(name).ok_or_else(|| Problem::new(404, "not-found", "the path names nothing"))
     }
 
+    /// The body, by the contract of the row.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.granted.body()
+    }
+
     /// The body as JSON of a known shape. Policy has decided before it is looked at.
     ///
     /// # Errors
     /// When it is of another shape; the message says where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body)
+        serde_json::from_slice(self.body())
             .map_err(|error| Problem::new(400, "body-shape", format!("the body cannot be read: {error}")))
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
@@ -15,7 +14,7 @@ use crate::pep::Granted;
 /// What a handler says.
 pub type Answer = Result<Reply, Problem>;
 
-type Handler = dyn Fn(Granted, Arc<Services>, Bytes) -> LocalBoxFuture<'static, Answer> + Send + Sync;
+type Handler = dyn Fn(Granted, Arc<Services>) -> LocalBoxFuture<'static, Answer> + Send + Sync;
 
 /// A handler and the action it may be reached by.
 #[derive(Clone)]
@@ -37,7 +36,7 @@ where
     H: Fn(Call<A>) -> F + Send + Sync + 'static,
     F: Future<Output = Answer> + 'static,
 {
-    let handler = move |granted, services, body| match Call::<A>::new(granted, services, body) {
+    let handler = move |granted, services| match Call::<A>::new(granted, services) {
         Some(call) => handler(call).boxed_local(),
         None => std::future::ready(Err(unserved())).boxed_local(),
     };
@@ -66,9 +65,9 @@ impl Endpoints {
     ///
     /// # Errors
     /// What the handler says, and 404 where there is none.
-    pub async fn answer(&self, granted: Granted, services: Arc<Services>, body: Bytes) -> Answer {
+    pub async fn answer(&self, granted: Granted, services: Arc<Services>) -> Answer {
         match self.0.get(granted.row().action) {
-            Some(endpoint) => (endpoint.handler)(granted, services, body).await,
+            Some(endpoint) => (endpoint.handler)(granted, services).await,
             None => Err(unserved()),
         }
     }

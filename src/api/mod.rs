@@ -7,8 +7,15 @@
 mod account;
 pub mod action;
 mod call;
+mod challenges;
+mod cli_challenge;
 mod console;
+mod cookie;
+mod devices;
 mod endpoint;
+mod factor_page;
+mod factors;
+mod limit;
 pub mod openapi;
 mod page;
 mod parts;
@@ -56,6 +63,24 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::PageAccount, _, _>(page::account),
         guarded::<action::PageCliLogin, _, _>(page::cli_login),
         guarded::<action::PageCliToken, _, _>(page::cli_token),
+        guarded::<action::PageFactors, _, _>(factor_page::factors),
+        guarded::<action::PageChallenge, _, _>(factor_page::challenge),
+        guarded::<action::PageCliChallenge, _, _>(factor_page::cli_challenge),
+        guarded::<action::ChallengeRead, _, _>(challenges::read),
+        guarded::<action::ChallengeBegin, _, _>(challenges::begin),
+        guarded::<action::ChallengeAnswer, _, _>(challenges::answer),
+        guarded::<action::CliChallengeBegin, _, _>(cli_challenge::begin),
+        guarded::<action::CliChallengeComplete, _, _>(cli_challenge::complete),
+        guarded::<action::FactorList, _, _>(factors::list),
+        guarded::<action::FactorCreate, _, _>(factors::create),
+        guarded::<action::FactorConfirm, _, _>(factors::confirm),
+        guarded::<action::FactorUpdate, _, _>(factors::update),
+        guarded::<action::FactorDelete, _, _>(factors::delete),
+        guarded::<action::FactorReset, _, _>(factors::reset),
+        guarded::<action::FactorPrefer, _, _>(factors::prefer),
+        guarded::<action::BackupCodeGenerate, _, _>(factors::backup_codes),
+        guarded::<action::TrustedDeviceList, _, _>(devices::list),
+        guarded::<action::TrustedDeviceRevoke, _, _>(devices::revoke),
         guarded::<action::AccountRead, _, _>(account::whoami),
         guarded::<action::ApiDescribe, _, _>(openapi::describe),
         guarded::<action::UserList, _, _>(users::list),

@@ -6,7 +6,10 @@ use utoipa::OpenApi;
 
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
-use super::{Call, Content, Problem, Reply, account, policy, public_docs, sessions, settings, tokens, users};
+use super::{
+    Call, Content, Problem, Reply, account, challenges, devices, factors, policy, public_docs, sessions, settings,
+    tokens, users,
+};
 use crate::routes::{API, Body, Row, SIGN_IN};
 
 #[derive(OpenApi)]
@@ -41,6 +44,19 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         tokens::rotate,
         tokens::grant,
         tokens::take,
+        challenges::read,
+        challenges::begin,
+        challenges::answer,
+        factors::list,
+        factors::create,
+        factors::confirm,
+        factors::update,
+        factors::delete,
+        factors::reset,
+        factors::prefer,
+        factors::backup_codes,
+        devices::list,
+        devices::revoke,
         policy::roles,
         policy::read,
         settings::list,
@@ -147,7 +163,7 @@ fn complete(operation: &mut Map<String, Value>, row: &Row) {
 fn description(status: &str) -> &'static str {
     match status {
         "400" => "The body is not of the shape that is asked for",
-        "401" => "Nobody is known by the credential",
+        "401" => "Nobody is known by the credential; or, with `challenge`, a second factor is asked for (RFC 9470)",
         "403" => "Policy does not allow it",
         "404" => "There is no such thing",
         "412" => "It was changed meanwhile: read it again",

@@ -6,11 +6,12 @@ use url::form_urlencoded;
 
 use super::action::{PageAccount, PageCliLogin, PageCliToken};
 use super::endpoint::Answer;
+use super::factor_page::{notice, notices};
 use super::public::{Outcome, Visit, Visited};
 use super::return_to::return_to;
 use super::{Call, Content, Reply};
 use crate::identity::{Channel, Oidc};
-use crate::pages::{self, Asset, Login, Step, Waiting};
+use crate::pages::{self, Asset, Login, SecondFactors, Step, Waiting};
 use crate::pep::Refusal;
 use crate::store::{CliLoginRow, CredentialFilter, CredentialKind, CredentialRow};
 
@@ -79,6 +80,9 @@ pub(super) async fn account(call: Call<PageAccount>) -> Answer {
     let sessions = live.iter().zip(&addresses).map(|(row, ip)| session(row, ip, &identity.credential.id)).collect();
     let roles = call.gate().active.load().roles_held(&identity.roles, &identity.groups);
     let csrf = call.granted().csrf_token();
+    let told = notices(&call).await?;
+    let (backup_codes, _) = call.store().backup_codes_left(&identity.id).await?;
+    let factors = call.store().factor_list(&identity.id).await?.len();
     let page = pages::Account {
         id: &identity.id,
         name: if identity.name.is_empty() { &identity.label } else { &identity.name },
@@ -89,11 +93,13 @@ pub(super) async fn account(call: Call<PageAccount>) -> Answer {
         origin: &call.gate().site.origin,
         csrf: csrf.as_deref(),
         sessions,
+        notices: told.iter().map(notice).collect(),
+        second: SecondFactors { factors, backup_codes },
     };
     Ok(Reply::html(page.render()?))
 }
 
-fn session<'a>(row: &'a CredentialRow, source_ip: &'a str, current: &str) -> pages::Session<'a> {
+pub(super) fn session<'a>(row: &'a CredentialRow, source_ip: &'a str, current: &str) -> pages::Session<'a> {
     let is_web = row.kind == CredentialKind::Web;
     pages::Session {
         id: &row.id,

@@ -1,6 +1,7 @@
 //! Why an endpoint does not do what it was asked for.
 
 use crate::audit::Unavailable;
+use crate::factor::FactorError;
 use crate::identity::IssueError;
 use crate::pages::PageError;
 use crate::pep::Stopped;
@@ -18,6 +19,8 @@ pub enum Problem {
         /// For people.
         message: String,
     },
+    /// Too often: seconds until the next try may pass.
+    TooMany(u64),
     /// Policy denies a further action that the request turned out to need.
     Stopped(Box<Stopped>),
 }
@@ -70,6 +73,17 @@ impl From<IssueError> for Problem {
                 Self::new(503, "unanswerable", "no secret can be made; try again, and tell the operator")
             }
         }
+    }
+}
+
+impl From<FactorError> for Problem {
+    fn from(error: FactorError) -> Self {
+        match &error {
+            FactorError::TooMany(seconds) => return Self::TooMany(*seconds),
+            FactorError::Unavailable(cause) => tracing::error!(cause, "second factors cannot be checked"),
+            _ => {}
+        }
+        Self::new(error.status(), error.slug(), error.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Content {
     /// A page.
     Html(Page),
     /// A file that pages name.
-    Asset(Asset),
+    Asset(&'static Asset),
 }
 
 /// An answer.

@@ -1,10 +1,12 @@
 //! Where a browser goes once somebody has signed in.
 
 /// Longest address that is kept, in bytes.
-const LONGEST: usize = 512;
+const LONGEST: usize = 1024;
 
 /// The page that everybody has.
 pub const HOME: &str = "/app";
+/// The page to which the `convox` command leads; its address is the command's own.
+pub const CLI_CHALLENGE: &str = "/login/u2f";
 
 /// `wanted`, when it is the address of one of our own pages and nothing else in any browser's eyes;
 /// [`HOME`] otherwise. Whoever makes a link chooses it, so nothing is repaired.
@@ -14,10 +16,10 @@ pub fn return_to(wanted: &str) -> &str {
 }
 
 fn is_page(wanted: &str) -> bool {
-    let Some(rest) = wanted.strip_prefix(HOME) else { return false };
     let path = wanted.split('?').next().unwrap_or_default();
+    let is_under_home = path.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     wanted.len() <= LONGEST
-        && (rest.is_empty() || rest.starts_with(['/', '?']))
+        && (is_under_home || path == CLI_CHALLENGE)
         // Browsers read a backslash as a slash, drop tabs and line breaks, and resolve dot segments (URL §4.4).
         && wanted.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'))
         && !wanted.contains("//")
@@ -35,9 +37,12 @@ fn is_dots(segment: &str) -> bool {
 mod tests {
     use super::*;
 
+    const CLI: &str = "/login/u2f?callback_url=http%3A%2F%2Flocalhost%3A43123&token=e30%3D";
+
     #[test]
     fn our_own_pages_are_kept() {
-        for good in ["/app", "/app/", "/app?x=1", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app/a%20b?c=%2F"] {
+        for good in ["/app", "/app/", "/app?x=1", "/app/cli?code=BCDF-GHJK", "/app/cli-token", "/app/a%20b?c=%2F", CLI]
+        {
             assert_eq!(return_to(good), good);
         }
     }
@@ -82,6 +87,13 @@ mod tests {
             "/app#x",
             "/app/login",
             "/app/login?return_to=/app",
+            "/login",
+            "/login/u2f/",
+            "/login/u2f/../app",
+            "/login/u2fx",
+            "/login/u2f#x",
+            "/login/u2f?callback_url=http://localhost:1",
+            "//login/u2f",
             "/api/v1/auth/logout",
             &long,
         ];

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::{Catalog, RackSettings};
+use crate::factor::Desk;
 use crate::identity::{Oidc, Rules, Workloads};
-use crate::pep::{BundleStatus, Gate};
+use crate::pep::{BundleStatus, Gate, Trace};
 
 use super::Problem;
 
@@ -32,5 +33,19 @@ impl Services {
     /// When the settings cannot be read.
     pub async fn rules(&self) -> Result<Rules, Problem> {
         Ok(Rules::load(&self.gate.store, &self.catalog).await?)
+    }
+
+    /// What second factors work with, for a request.
+    #[must_use]
+    pub fn desk<'a>(&'a self, trace: &'a Trace) -> Desk<'a> {
+        let gate = &self.gate;
+        Desk {
+            store: &gate.store,
+            vault: &gate.vault,
+            audit: &gate.audit,
+            now: trace.at,
+            request_id: &trace.request_id,
+            source_ip: Some(trace.source_ip),
+        }
     }
 }

@@ -145,7 +145,8 @@ pub(super) async fn create_cli_token(call: Call<CliTokenCreate>) -> Answer {
     let user = person(&call).await?;
     let shown_days = days.to_string();
     call.record_change(&[("user", &user.id), ("name", &name), ("expires_in_days", &shown_days)]).await?;
-    let arrival = Arrival::cli(&rules, name).within(Duration::from_secs(days * DAY));
+    let shown = call.identity()?.assurance.factor();
+    let arrival = Arrival::cli(&rules, name).within(Duration::from_secs(days * DAY)).with_factor(shown);
     let (id, expires_at) = (arrival.id().to_owned(), arrival.expires_at(call.now()));
     let origin =
         Origin { source_ip: call.granted().trace().source_ip, user_agent: call.granted().header("user-agent") };

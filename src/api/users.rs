@@ -30,6 +30,9 @@ pub(super) struct User {
     /// Groups at the identity provider, as of the last sign-in.
     groups: Vec<String>,
     locked: Option<Locked>,
+    /// Since when they have a second factor; null when they have none.
+    #[serde(with = "time::serde::rfc3339::option")]
+    enrolled_at: Option<OffsetDateTime>,
     /// The identity provider with which they sign in; null until the first time.
     issuer: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
@@ -61,6 +64,7 @@ impl User {
             roles: row.roles,
             groups: row.groups,
             locked: row.lock.map(|lock| Locked { at: lock.at, reason: lock.reason, by: lock.by }),
+            enrolled_at: row.enrolled_at,
             issuer: row.binding.map(|binding| binding.issuer),
             created_at: row.created_at,
             created_by: row.created_by,

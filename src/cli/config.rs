@@ -39,6 +39,10 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
             for issuer in &config.workloads.issuers {
                 writeln!(output.out, "workloads  {}: {} for {}", issuer.name, issuer.issuer, issuer.audience)?;
             }
+            if let Some(yubico) = &config.yubico {
+                let urls: Vec<_> = yubico.urls.iter().map(|url| url.as_str()).collect();
+                writeln!(output.out, "yubico     {} at {}", yubico.client_id, urls.join(", "))?;
+            }
             for (name, value) in config.catalog.pins() {
                 writeln!(output.out, "pinned     {name} = {value}")?;
             }

@@ -80,7 +80,9 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             rack: settings,
             sign_in: Some(sign_in(&idp)),
             workloads: workloads(&idp, &site)?,
-            catalog: Catalog::unpinned(),
+            yubico: None,
+            // Looking around needs no factor of people who have none; what is sensitive asks for one.
+            catalog: Catalog::unpinned().pin("mfa_require_all_users", json!(false)),
             admins: Vec::new(),
             limits: Limits::default(),
             listener,

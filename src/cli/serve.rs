@@ -41,6 +41,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             rack: config.rack,
             sign_in: config.sign_in,
             workloads: config.workloads,
+            yubico: config.yubico,
             catalog: config.catalog,
             admins: config.admins,
             limits: Limits::default(),

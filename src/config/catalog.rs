@@ -240,6 +240,13 @@ impl Catalog {
         Self { pins: BTreeMap::new() }
     }
 
+    /// With one more pin.
+    #[must_use]
+    pub fn pin(mut self, name: &'static str, value: Value) -> Self {
+        self.pins.insert(name, value);
+        self
+    }
+
     /// Reads `RGW_SETTING_<NAME>` of each setting.
     ///
     /// # Errors

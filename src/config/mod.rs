@@ -10,6 +10,7 @@ mod settings;
 mod sign_in;
 mod site;
 mod workload;
+mod yubico;
 
 pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
@@ -18,6 +19,7 @@ pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
 pub use site::Site;
 pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};
+pub use yubico::YubicoSettings;
 
 #[cfg(test)]
 mod provider_tests;

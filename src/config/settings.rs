@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::site::{Site, is_domain};
-use super::{Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings};
+use super::{Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings, YubicoSettings};
 use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
@@ -36,6 +36,8 @@ pub struct Config {
     pub sign_in: Option<SignInSettings>,
     /// Sign-in of CI runs.
     pub workloads: WorkloadSettings,
+    /// The service that checks one-time passwords of YubiKeys; None: there are none.
+    pub yubico: Option<YubicoSettings>,
     /// What of the settings that administrators change is pinned: `RGW_SETTING_<NAME>`.
     pub catalog: Catalog,
     /// Addresses of the first administrators, while there is none: `ADMIN_USERS`.
@@ -122,6 +124,7 @@ impl Config {
         let http = ProviderHttp::read(env, &mut reader.problems);
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
+        let yubico = YubicoSettings::read(env, &http, &mut reader.problems);
         let catalog = Catalog::read(env, &mut reader.problems);
         let admins = reader.admins();
         let config = rack.zip(keyring).map(|(rack, keyring)| Self {
@@ -135,6 +138,7 @@ impl Config {
             rack,
             sign_in,
             workloads,
+            yubico,
             catalog,
             admins,
         });

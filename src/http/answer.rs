@@ -11,7 +11,7 @@ use crate::pep::Recorded;
 use crate::routes::Facts;
 use crate::upstream;
 
-use super::browser;
+use super::{browser, step_up};
 
 /// Carries the id of the request, which is also in its records.
 const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id");
@@ -29,9 +29,8 @@ struct Problem<'a> {
 
 /// The answer to a request that stopped.
 pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Payload) -> HttpResponse {
-    // A denied shell says why in the terminal; the CLI would lose the text of a plain answer.
-    if recorded.socket && recorded.identified && recorded.status == 403 && runs_something(recorded) {
-        let mut response = upstream::deny_socket(request, payload, &recorded.message, Some(126));
+    if let Some(exit) = says_in_socket(recorded) {
+        let mut response = upstream::deny_socket(request, payload, &recorded.message, exit);
         name(&mut response, &recorded.request_id);
         return response;
     }
@@ -39,6 +38,9 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
         retry_later(&mut response, recorded);
         name(&mut response, &recorded.request_id);
         return response;
+    }
+    if let Some(wanted) = &recorded.wanted {
+        return step_up::answer(recorded, wanted);
     }
     let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
     retry_later(&mut response, recorded);
@@ -48,8 +50,16 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
     response
 }
 
-fn runs_something(recorded: &Recorded) -> bool {
-    recorded.row.is_some_and(|row| row.contract.facts == Facts::Exec)
+/// Whether the refusal is said inside the socket, since the CLI would lose the text of a plain answer;
+/// and the exit code with it, where the CLI expects one. A log that ends is opened again and again.
+pub(super) fn says_in_socket(recorded: &Recorded) -> Option<Option<u8>> {
+    let row = recorded.row.filter(|_| recorded.socket && recorded.identified)?;
+    let is_log = row.groups.contains(&"log-read");
+    match (row.contract.facts, &recorded.wanted) {
+        (Facts::Exec, wanted) if recorded.status == 403 || wanted.is_some() => Some(Some(126)),
+        (Facts::None, Some(_)) if !is_log => Some(None),
+        (Facts::Exec | Facts::None, _) => None,
+    }
 }
 
 /// An error answer.

@@ -6,9 +6,10 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use url::form_urlencoded;
 
+use crate::api::return_to::{CLI_CHALLENGE, HOME};
 use crate::identity::Presented;
 use crate::pages::{Page, PageError, Refused, SignInError};
-use crate::pep::{Gate, Recorded};
+use crate::pep::{Gate, Recorded, Wanted};
 
 use super::headers;
 
@@ -18,12 +19,17 @@ const SIGN_IN: [&str; 3] = ["/api/v1/auth/web/login", "/api/v1/auth/web/callback
 /// The page that says why; none for programs, which get JSON.
 pub(super) fn refused(recorded: &Recorded, request: &HttpRequest) -> Option<HttpResponse> {
     let is_sign_in = SIGN_IN.contains(&request.path());
-    let is_page = request.path() == "/app" || request.path().starts_with("/app/");
+    let is_page = matches!(request.path(), HOME | CLI_CHALLENGE) || request.path().starts_with("/app/");
     if recorded.socket || !(is_sign_in || is_page) || !shows_pages(request) {
         return None;
     }
     if recorded.status == 401 && is_page {
-        return Some(to_sign_in(request));
+        return Some(see_other(&and_back("/app/login", request)));
+    }
+    match &recorded.wanted {
+        Some(Wanted::Answer(posed)) => return Some(see_other(&posed.url)),
+        Some(Wanted::Enrol) => return Some(see_other(&and_back("/app/factors", request))),
+        None => {}
     }
     let gate = request.app_data::<Data<Gate>>()?;
     let page = page(recorded, request, gate.site.domain(), is_sign_in);
@@ -45,11 +51,15 @@ fn shows_pages(request: &HttpRequest) -> bool {
     request.method() == Method::GET && navigates && accepts
 }
 
-/// To the page with the button; from there back to here.
-fn to_sign_in(request: &HttpRequest) -> HttpResponse {
+/// This page, and from there back to here.
+fn and_back(page: &str, request: &HttpRequest) -> String {
     let here = request.uri().path_and_query().map_or_else(|| request.path(), |whole| whole.as_str());
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", here).finish();
-    HttpResponse::SeeOther().insert_header((LOCATION, format!("/app/login?{query}"))).finish()
+    format!("{page}?{query}")
+}
+
+fn see_other(target: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
 }
 
 fn page(recorded: &Recorded, request: &HttpRequest, domain: &str, is_sign_in: bool) -> Result<Page, PageError> {

@@ -33,9 +33,9 @@ pub(super) fn page(mut builder: HttpResponseBuilder, page: Page) -> HttpResponse
 }
 
 /// A file that pages name. Its name changes with its contents.
-pub(super) fn asset(mut builder: HttpResponseBuilder, asset: Asset) -> HttpResponse {
+pub(super) fn asset(mut builder: HttpResponseBuilder, asset: &'static Asset) -> HttpResponse {
     builder.insert_header((CONTENT_TYPE, asset.media));
-    builder.insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable")).body(asset.text)
+    builder.insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable")).body(asset.text.as_str())
 }
 
 /// Marks an answer as the rack's.

@@ -13,9 +13,10 @@ use uuid::Uuid;
 use crate::api::Services;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings};
+use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings};
+use crate::factor::{FactorSetupError, Factors};
 use crate::identity::{Callers, IssueError, Oidc, SetupError, Workloads};
-use crate::pep::{Active, BundleStatus, Gate};
+use crate::pep::{Active, BundleStatus, Gate, Latest};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 use crate::vault::{Keyring, VaultError};
@@ -42,6 +43,8 @@ pub struct Launch {
     pub sign_in: Option<SignInSettings>,
     /// Sign-in of CI runs.
     pub workloads: WorkloadSettings,
+    /// Yubico's service, where one-time passwords of YubiKeys are second factors.
+    pub yubico: Option<YubicoSettings>,
     /// What of the settings that administrators change is pinned.
     pub catalog: Catalog,
     /// Who becomes the first administrators, while there is none.
@@ -83,6 +86,9 @@ pub enum LaunchError {
     /// An identity provider cannot be set up.
     #[error(transparent)]
     Provider(#[from] SetupError),
+    /// Second factors cannot be set up.
+    #[error(transparent)]
+    Factors(#[from] FactorSetupError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -136,11 +142,14 @@ impl Launch {
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
         let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
+        let catalog = Arc::new(self.catalog);
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
             vault,
-            callers: Callers::default(),
+            callers: Callers::new(Arc::clone(&catalog)),
+            factors: Factors::new(&self.site, &self.rack.full_name(), self.yubico)?,
+            latest: Latest::default(),
             audit,
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
@@ -151,14 +160,14 @@ impl Launch {
             None => None,
         };
         first::administrators(&gate, &self.admins).await?;
-        first::session_limits(&gate, &self.catalog).await?;
+        first::session_limits(&gate, &catalog).await?;
         let status = BundleStatus::default();
         let services = Services {
             gate: gate.clone(),
             rack: self.rack,
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
-            catalog: Arc::new(self.catalog),
+            catalog,
             bundle: status.clone(),
         };
         let server = Server::start(ServerParts {

@@ -5,37 +5,34 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt as _;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::api::{Content, Endpoints, Problem, Reply, Services};
 use crate::audit::{Outcome, OutcomeResult};
 use crate::pep::{OwnPermit, Recorded};
-use crate::routes::Body;
 
 use super::{answer, headers};
 
 /// Answers; returns the row's path with it.
 pub(super) async fn answer(
     permit: OwnPermit,
-    payload: &mut Payload,
     endpoints: &Endpoints,
     services: &Arc<Services>,
 ) -> (&'static str, HttpResponse) {
     let (granted, intent) = permit.into_parts();
     let (row, trace) = (granted.row(), granted.trace().clone());
-    let answered = match body(row.contract.body, payload).await {
-        Ok(body) => {
-            let read = body.len();
-            endpoints.answer(granted, Arc::clone(services), body).await.map(|reply| (reply, read))
-        }
-        Err(problem) => Err(problem),
-    };
+    let read = granted.body().len();
+    let answered = endpoints.answer(granted, Arc::clone(services)).await;
     let (mut response, read, message) = match answered {
-        Ok((reply, read)) => (spell(reply), read, None),
+        Ok(reply) => (spell(reply), read, None),
         Err(Problem::Own { status, slug, message }) => {
             (answer::problem(status, slug, &message, &trace.request_id), 0, Some(message))
+        }
+        Err(Problem::TooMany(seconds)) => {
+            let message = format!("too many attempts: try again in {seconds} seconds");
+            let mut response = answer::problem(429, "too-many", &message, &trace.request_id);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            (response, 0, Some(message))
         }
         Err(Problem::Stopped(stopped)) => {
             let recorded: Recorded = stopped.record(&services.gate).await;
@@ -53,20 +50,6 @@ pub(super) async fn answer(
         message,
     });
     (row.path, response)
-}
-
-/// Reads the body of a row that takes one.
-async fn body(kind: Body, payload: &mut Payload) -> Result<Bytes, Problem> {
-    let Body::Json { max } = kind else { return Ok(Bytes::new()) };
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(400, "body-broken", "the request body could not be read"))?;
-        if whole.len().saturating_add(chunk.len()) > max {
-            return Err(Problem::new(413, "body-too-large", format!("the body is longer than {max} bytes")));
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(whole.freeze())
 }
 
 /// The answer as HTTP.

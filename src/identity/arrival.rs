@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{CredentialRef, Identity, IssueError, PrincipalType, Rules, Token, Workload, WorkloadClaims};
+use super::{Assurance, CredentialRef, Identity, IssueError, PrincipalType, Rules, Token, Workload, WorkloadClaims};
 use crate::store::{CredentialKind, NewCredential, Store, UserRow};
 
 /// Somebody at the door.
@@ -108,6 +108,7 @@ impl Arrival {
             label: user.email.clone(),
             groups,
             version: user.version,
+            assurance: Assurance { enrolled: user.enrolled_at.is_some(), ..Assurance::none(now) },
             id: user.id,
             email: user.email,
             name: user.name,
@@ -140,6 +141,7 @@ impl Arrival {
             network: None,
             apps: Vec::new(),
             workload: self.workload.clone(),
+            assurance: Assurance::none(now),
         }
     }
 

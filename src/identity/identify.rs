@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::ExposeSecret;
 use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::store::{CredentialKind, CredentialRow, Store, StoreError, UserRow};
 
-use super::{CredentialError, Presented, Token, TokenHash, Transport, Workload};
+use super::{Assurance, CredentialError, Presented, TokenHash, Transport, Workload};
 
 /// What kind of principal calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +78,8 @@ pub struct Identity {
     pub apps: Vec<String>,
     /// Verified claims about a run in CI.
     pub workload: Option<Workload>,
+    /// What was shown of second factors.
+    pub assurance: Assurance,
 }
 
 impl Identity {
@@ -124,11 +125,13 @@ impl PartialEq for Identity {
             network,
             apps,
             workload,
+            assurance,
         } = self;
         (principal, id, label, email, name) == (&other.principal, &other.id, &other.label, &other.email, &other.name)
             && (roles, groups, locked, version) == (&other.roles, &other.groups, &other.locked, &other.version)
             && (credential, expires_at, idle) == (&other.credential, &other.expires_at, &other.idle)
             && (network, apps, workload) == (&other.network, &other.apps, &other.workload)
+            && assurance == &other.assurance
     }
 }
 
@@ -169,20 +172,11 @@ impl IdentifyError {
     }
 }
 
-/// Looks the credential up. The database is asked each time: a revoked token stops working with
-/// the next request, on every replica.
-///
-/// # Errors
-/// When it proves nothing, or when the database cannot be asked.
-pub async fn identify(store: &Store, presented: &Presented, now: OffsetDateTime) -> Result<Identity, IdentifyError> {
-    let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
-    let identity = identify_hash(store, token.hash(), now).await?;
-    if identity.fits(presented) { Ok(identity) } else { Err(IdentifyError::Unknown) }
-}
-
+/// Looks a credential up by its hash; `required` says whether everybody must have a second factor.
 pub(super) async fn identify_hash(
     store: &Store,
     hash: TokenHash,
+    required: bool,
     now: OffsetDateTime,
 ) -> Result<Identity, IdentifyError> {
     let row = store.credential_find(&hash.0).await.map_err(IdentifyError::Unavailable)?;
@@ -190,11 +184,11 @@ pub(super) async fn identify_hash(
     if row.revoked_at.is_some() {
         return Err(IdentifyError::Revoked);
     }
-    let identity = from_row(row)?;
+    let identity = from_row(row, required)?;
     if identity.is_live(now) { Ok(identity) } else { Err(IdentifyError::Expired) }
 }
 
-fn from_row(row: CredentialRow) -> Result<Identity, IdentifyError> {
+fn from_row(row: CredentialRow, required: bool) -> Result<Identity, IdentifyError> {
     // A secret that was replaced is good for the overlap only.
     let expires_at = match (row.is_previous, row.previous_until) {
         (true, Some(until)) => row.expires_at.min(until),
@@ -203,6 +197,7 @@ fn from_row(row: CredentialRow) -> Result<Identity, IdentifyError> {
     };
     let workload = Workload::of(&row).map_err(IdentifyError::Unavailable)?;
     let own = Identity {
+        assurance: Assurance::of(&row, required),
         principal: PrincipalType::ApiToken,
         label: format!("{}:{}", if workload.is_some() { "workload" } else { "token" }, row.name),
         email: String::new(),

@@ -13,8 +13,9 @@ use time::OffsetDateTime;
 use secrecy::ExposeSecret;
 
 use super::identify::{IdentifyError, Identity, identify_hash};
-use super::{Presented, Token};
-use crate::store::Store;
+use super::{Presented, Rules, Token};
+use crate::config::Catalog;
+use crate::store::{Store, StoreError};
 
 /// Most callers that are remembered.
 const CAPACITY: u64 = 10_000;
@@ -84,21 +85,24 @@ impl Met {
 
 /// The callers that are remembered, by the hash of their credential.
 #[derive(Clone)]
-pub struct Callers(Cache<[u8; 32], Arc<Met>>);
-
-impl Default for Callers {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).build())
-    }
+pub struct Callers {
+    met: Cache<[u8; 32], Arc<Met>>,
+    catalog: Arc<Catalog>,
 }
 
 impl fmt::Debug for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callers").field("count", &self.0.entry_count()).finish()
+        f.debug_struct("Callers").field("count", &self.met.entry_count()).finish()
     }
 }
 
 impl Callers {
+    /// Nobody is known yet. The catalog says what of the settings is pinned.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        Self { met: Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).build(), catalog }
+    }
+
     /// Who presented this: from memory where possible. The caller must compare the epoch before
     /// anything follows from it. Counts as a use of the credential.
     ///
@@ -111,14 +115,14 @@ impl Callers {
         now: OffsetDateTime,
     ) -> Result<Known, IdentifyError> {
         let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
-        match self.0.get(&token.hash().0) {
+        match self.met.get(&token.hash().0) {
             Some(met) if met.identity.expires_at <= now => Err(IdentifyError::Expired),
             Some(met) if !met.is_idle(now) => {
                 met.note(store, now);
                 Ok(met.known(true))
             }
             // Another replica may have seen a caller that looks idle from here.
-            Some(_) | None => self.read(store, &token, now).await,
+            Some(_) | None => self.read(store, presented, &token, now).await,
         }
     }
 
@@ -133,22 +137,39 @@ impl Callers {
         now: OffsetDateTime,
     ) -> Result<Known, IdentifyError> {
         let token = Token::parse(presented.secret().expose_secret()).ok_or(IdentifyError::Unknown)?;
-        self.read(store, &token, now).await
+        self.read(store, presented, &token, now).await
     }
 
-    async fn read(&self, store: &Store, token: &Token, now: OffsetDateTime) -> Result<Known, IdentifyError> {
+    /// Whether everybody must have a second factor. A setting that cannot be read takes nothing away.
+    async fn requires_factors(&self, store: &Store) -> Result<bool, IdentifyError> {
+        match Rules::load(store, &self.catalog).await {
+            Ok(rules) => Ok(rules.mfa_required),
+            Err(StoreError::Corrupt(_)) => Ok(true),
+            Err(error) => Err(IdentifyError::Unavailable(error)),
+        }
+    }
+
+    async fn read(
+        &self,
+        store: &Store,
+        presented: &Presented,
+        token: &Token,
+        now: OffsetDateTime,
+    ) -> Result<Known, IdentifyError> {
         let hash = token.hash();
         // The epoch first: a change between the two reads then shows as another epoch.
         let epoch = store.identity_epoch().await.map_err(IdentifyError::Unavailable)?;
-        match identify_hash(store, hash, now).await {
+        let required = self.requires_factors(store).await?;
+        match identify_hash(store, hash, required, now).await {
+            Ok(identity) if !identity.fits(presented) => Err(IdentifyError::Unknown),
             Ok(identity) => {
                 let met = Arc::new(Met::new(identity, epoch));
                 met.note(store, now);
-                self.0.insert(hash.0, Arc::clone(&met));
+                self.met.insert(hash.0, Arc::clone(&met));
                 Ok(met.known(false))
             }
             Err(error) => {
-                self.0.invalidate(&hash.0);
+                self.met.invalidate(&hash.0);
                 Err(error)
             }
         }

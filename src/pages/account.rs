@@ -4,7 +4,7 @@ use askama::Template as _;
 use time::OffsetDateTime;
 
 use super::text::{agent, moment, shown};
-use super::{Frame, Page, PageError, page};
+use super::{Frame, Notice, Page, PageError, page};
 
 /// Who am I, and where am I signed in?
 #[derive(Clone, Debug)]
@@ -27,6 +27,19 @@ pub struct Account<'a> {
     pub csrf: Option<&'a str>,
     /// Sessions that are good, this one first.
     pub sessions: Vec<Session<'a>>,
+    /// What has happened to the account, newest first.
+    pub notices: Vec<Notice<'a>>,
+    /// What there is for step-up.
+    pub second: SecondFactors,
+}
+
+/// How many second factors somebody has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SecondFactors {
+    /// Passkeys, apps and the like.
+    pub factors: usize,
+    /// Backup codes that are good.
+    pub backup_codes: u64,
 }
 
 /// Where somebody is signed in.
@@ -54,7 +67,7 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     /// What people know it by.
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         match (self.name, self.is_web) {
             ("", true) => agent(self.user_agent),
             ("", false) => "Command line".to_owned(),

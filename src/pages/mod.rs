@@ -3,13 +3,17 @@
 
 mod account;
 mod asset;
+mod challenge;
 mod cli_login;
+mod factors;
 mod sign_in;
 mod text;
 
-pub use account::{Account, CliToken, Session};
-pub use asset::{ASSETS, Asset};
+pub use account::{Account, CliToken, SecondFactors, Session};
+pub use asset::Asset;
+pub use challenge::{Asked, Challenge, Reason, Stage, Way, Ways};
 pub use cli_login::{CliLogin, Step, Waiting};
+pub use factors::{BackupCodes, Device, Factor, Factors, Notice};
 pub use sign_in::{Login, Refused, SignInError};
 
 use std::fmt;
@@ -19,8 +23,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use thiserror::Error;
-
-use asset::{SCRIPT, STYLE};
 
 /// Bytes of a nonce: nobody guesses the one of an answer (CSP §2.3.1 asks for 128 bits).
 const NONCE: usize = 16;
@@ -65,6 +67,8 @@ struct Frame<'a> {
     style: String,
     script: String,
     csrf: Option<&'a str>,
+    /// Those of the dialog, which has none until something is challenged.
+    ways: Ways<'static>,
 }
 
 /// Renders a page with a nonce of its own. `csrf` is what its script sends with each change.
@@ -75,7 +79,8 @@ fn page(
     let mut random = [0; NONCE];
     SysRng.try_fill_bytes(&mut random)?;
     let nonce = URL_SAFE_NO_PAD.encode(random);
-    let html = render(Frame { nonce: &nonce, style: STYLE.url(), script: SCRIPT.url(), csrf })?;
+    let (style, script) = (Asset::url("style"), Asset::url("pages"));
+    let html = render(Frame { nonce: &nonce, style, script, csrf, ways: Ways::default() })?;
     Ok(Page { html, nonce })
 }
 

@@ -19,6 +19,8 @@ use time::macros::datetime;
 const NOW: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
 /// From where.
 const SOURCE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Age of the session or token, in seconds.
+const CREDENTIAL_AGE_S: i64 = 3600;
 
 /// Principals and apps that cases name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +30,9 @@ pub(super) struct Cast {
     pub principals: BTreeMap<String, Person>,
     #[serde(default)]
     pub apps: Vec<App>,
+    /// Circumstances of the cases that do not give their own, part by part.
+    #[serde(default)]
+    pub context: Circumstances,
 }
 
 /// A principal, as written.
@@ -43,6 +48,8 @@ pub(super) struct Person {
     groups: Vec<String>,
     #[serde(default)]
     email: String,
+    /// Without it, a person has a second factor.
+    enrolled: Option<bool>,
     #[serde(default)]
     locked: bool,
     network: Option<IpNet>,
@@ -110,14 +117,11 @@ pub(super) struct Circumstances {
     now: Option<OffsetDateTime>,
     source_ip: Option<IpAddr>,
     credential: Option<String>,
-    #[serde(default)]
-    mfa: Factor,
-    #[serde(default)]
-    approval: Approved,
-    #[serde(default)]
-    break_glass: String,
-    #[serde(default)]
-    exec: Command,
+    credential_age_s: Option<i64>,
+    mfa: Option<Factor>,
+    approval: Option<Approved>,
+    break_glass: Option<String>,
+    exec: Option<Command>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -127,11 +131,20 @@ struct Factor {
     phishing_resistant: bool,
     bound_to_request: bool,
     method: String,
+    trusted_device: bool,
+    required: bool,
 }
 
 impl Default for Factor {
     fn default() -> Self {
-        Self { age_s: NEVER_S, phishing_resistant: false, bound_to_request: false, method: String::new() }
+        Self {
+            age_s: NEVER_S,
+            phishing_resistant: false,
+            bound_to_request: false,
+            method: String::new(),
+            trusted_device: false,
+            required: true,
+        }
     }
 }
 
@@ -185,6 +198,7 @@ impl Posed {
             a.now != b.now,
             a.source_ip != b.source_ip,
             a.credential != b.credential,
+            a.credential_age_s != b.credential_age_s,
             a.mfa != b.mfa,
             a.approval != b.approval,
             a.break_glass != b.break_glass,
@@ -223,7 +237,7 @@ impl Asked {
                 ResourceRef::new(row.resource, id.clone(), app)
             }
         };
-        let context = self.context.context(canary::context(row));
+        let context = self.context.clone().or(&cast.context).context(canary::context(row));
         Ok(Posed { principal: person.principal(name)?, action: self.action.clone(), resource, context })
     }
 }
@@ -240,6 +254,7 @@ impl Person {
             roles: self.roles.clone(),
             groups: self.groups.clone(),
             email: self.email.clone(),
+            enrolled: kind == PrincipalKind::User && self.enrolled.unwrap_or(true),
             locked: self.locked,
             version: 0,
             network: self.network,
@@ -264,36 +279,60 @@ impl Claims {
 }
 
 impl Circumstances {
-    fn context(&self, ordinary: Context) -> Context {
-        let (mfa, approval) = (&self.mfa, &self.approval);
+    /// With the parts of `ordinary` where there are none of one's own.
+    fn or(self, ordinary: &Self) -> Self {
+        let ordinary = ordinary.clone();
+        Self {
+            now: self.now.or(ordinary.now),
+            source_ip: self.source_ip.or(ordinary.source_ip),
+            credential: self.credential.or(ordinary.credential),
+            credential_age_s: self.credential_age_s.or(ordinary.credential_age_s),
+            mfa: self.mfa.or(ordinary.mfa),
+            approval: self.approval.or(ordinary.approval),
+            break_glass: self.break_glass.or(ordinary.break_glass),
+            exec: self.exec.or(ordinary.exec),
+        }
+    }
+
+    fn context(self, bare: Context) -> Context {
+        let approval = self.approval.unwrap_or_default();
         Context {
             now: self.now.unwrap_or(NOW),
             source_ip: self.source_ip.unwrap_or(SOURCE_IP),
-            credential: self.credential.clone().unwrap_or_else(|| "cli-session".to_owned()),
-            mfa: Mfa {
-                age_s: mfa.age_s,
-                phishing_resistant: mfa.phishing_resistant,
-                bound_to_request: mfa.bound_to_request,
-                method: mfa.method.clone(),
-            },
+            credential: self.credential.unwrap_or_else(|| "cli-session".to_owned()),
+            credential_age_s: self.credential_age_s.unwrap_or(CREDENTIAL_AGE_S),
+            mfa: self.mfa.unwrap_or_default().mfa(),
             approval: Approval { count: approval.count, age_s: approval.age_s },
-            break_glass: self.break_glass.clone(),
-            exec: ordinary.exec.map(|_| self.exec.exec()),
+            break_glass: self.break_glass.unwrap_or_default(),
+            exec: bare.exec.map(|_| self.exec.unwrap_or_default().exec()),
+        }
+    }
+}
+
+impl Factor {
+    fn mfa(self) -> Mfa {
+        Mfa {
+            age_s: self.age_s,
+            phishing_resistant: self.phishing_resistant,
+            bound_to_request: self.bound_to_request,
+            method: self.method,
+            trusted_device: self.trusted_device,
+            required: self.required,
         }
     }
 }
 
 impl Command {
-    fn exec(&self) -> Exec {
+    fn exec(self) -> Exec {
         Exec {
-            command: self.command.clone(),
+            command: self.command,
             entrypoint: self.entrypoint,
-            image: self.image.clone(),
+            image: self.image,
             volumes: self.volumes,
             environment: self.environment,
-            release: self.release.clone(),
+            release: self.release,
             privileged: self.privileged,
-            node_labels: self.node_labels.clone(),
+            node_labels: self.node_labels,
         }
     }
 }

@@ -33,6 +33,7 @@ impl Reads {
             "break_glass" => Self(1 << 4),
             "exec" => Self(1 << 5),
             "credential" => Self(1 << 6),
+            "credential_age_s" => Self(1 << 7),
             _ => Self::ALL,
         }
     }
@@ -50,7 +51,7 @@ impl Reads {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Values of parts that nobody reads.
-    unread: [(&'static str, Value); 6],
+    unread: [(&'static str, Value); 7],
     unread_exec: Value,
     /// Contexts of which nothing is read, without and with `exec`.
     constant: [cedar_policy::Context; 2],
@@ -72,6 +73,7 @@ impl Contexts {
             ("now", Value::new_datetime("1970-01-01")),
             ("source_ip", Value::new_ip("0.0.0.0")),
             ("credential", Value::new_string(String::new())),
+            ("credential_age_s", Value::new_long(0)),
             ("mfa", mfa(&Mfa::never())?),
             ("approval", approval(&Approval::none())?),
             ("break_glass", Value::new_string(String::new())),
@@ -95,7 +97,7 @@ impl Contexts {
     /// # Errors
     /// A value that Cedar cannot hold.
     pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
-        let mut pairs = Vec::with_capacity(7);
+        let mut pairs = Vec::with_capacity(8);
         for (name, unread) in &self.unread {
             let value = if reads.has(name) { self.part(context, name)? } else { unread.clone() };
             pairs.push(((*name).to_owned(), value));
@@ -118,6 +120,7 @@ impl Contexts {
                 Ok(kept(&self.addresses, address, || Value::new_ip(address.to_string())))
             }
             "credential" => Ok(Value::new_string(context.credential.clone())),
+            "credential_age_s" => Ok(Value::new_long(context.credential_age_s)),
             "mfa" => mfa(&context.mfa),
             "approval" => approval(&context.approval),
             "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
@@ -141,17 +144,17 @@ fn made(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<cedar_policy
     cedar_policy::Context::from_pairs(pairs).map_err(|error| error.to_string())
 }
 
-/// The circumstances as they would be with these challenges met, and otherwise unchanged.
-pub(super) fn assuming(context: &Context, met: &[ChallengeKind]) -> Context {
+/// The circumstances as they would be with these challenges met, and otherwise unchanged. Factors
+/// are met by one that cannot be phished (`strong`), or by one that can.
+pub(super) fn assuming(context: &Context, met: &[ChallengeKind], strong: bool) -> Context {
     let mut assumed = context.clone();
     for challenge in met {
         match challenge {
             ChallengeKind::Approval => assumed.approval = Approval { count: ENOUGH_APPROVALS, age_s: 0 },
-            ChallengeKind::Mfa => assumed.mfa.age_s = 0,
-            ChallengeKind::MfaBound => {
+            ChallengeKind::Mfa | ChallengeKind::MfaBound => {
                 assumed.mfa.age_s = 0;
-                assumed.mfa.phishing_resistant = true;
-                assumed.mfa.bound_to_request = true;
+                assumed.mfa.phishing_resistant = strong;
+                assumed.mfa.bound_to_request = *challenge == ChallengeKind::MfaBound;
             }
         }
     }
@@ -180,6 +183,8 @@ fn mfa(mfa: &Mfa) -> Result<Value, String> {
         flag("phishing_resistant", mfa.phishing_resistant),
         flag("bound_to_request", mfa.bound_to_request),
         text("method", &mfa.method),
+        flag("trusted_device", mfa.trusted_device),
+        flag("required", mfa.required),
     ])
 }
 

@@ -1,5 +1,6 @@
 //! The decision: one evaluation, and on a denial that challenges might lift, a second one with
-//! those challenges assumed to be met.
+//! those challenges assumed to be met; by a factor that can be phished, and where that is not
+//! enough, by one that cannot.
 //!
 //! Whatever cannot be evaluated as it should is denied, with an error that is worth an alarm.
 
@@ -7,7 +8,7 @@ use super::bundle::{Action, Bundle};
 use super::context::{self, Reads};
 use super::decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Verdict};
 use super::entities::Store;
-use super::question::{Context, Question};
+use super::question::{Context, PrincipalKind, Question};
 use super::refusal;
 use cedar_policy::{Decision as Effect, PolicySet, Request, Response, validate_scope_variables};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ struct Asked<'a> {
     action: &'a Action,
     store: &'a Store,
     context: &'a Context,
+    /// Whether the principal is of a sort that has second factors.
+    has_factors: bool,
 }
 
 impl Bundle {
@@ -52,7 +55,8 @@ impl Bundle {
         if let Err(error) = is_complete(&store, action, question.context) {
             return self.refuse(question, error);
         }
-        let asked = Asked { bundle: self, action, store: &store, context: question.context };
+        let has_factors = question.principal.kind == PrincipalKind::User;
+        let asked = Asked { bundle: self, action, store: &store, context: question.context, has_factors };
         let judged = asked.judge(&action.slice.live);
         let shadow = action.slice.with_shadow.as_ref().and_then(|set| asked.shadow(set, &judged));
         self.decision(question, judged, shadow)
@@ -120,27 +124,55 @@ impl Asked<'_> {
         if response.decision() == Effect::Allow {
             return Judged { verdict: Verdict::Allow, ..Judged::denied(reasons, errors) };
         }
-        let Some(assumed) = liftable(&reasons) else {
+        let Some(assumed) = self.liftable(&reasons) else {
             return Judged::denied(reasons, errors);
         };
-        self.with_challenges(set, reasons, assumed)
+        let judged = self.with_challenges(set, &reasons, &assumed, false);
+        let stronger = judged.verdict == Verdict::Deny && judged.errors.is_empty();
+        if stronger && assumed.iter().any(|challenge| challenge.is_factor()) {
+            return self.with_challenges(set, &reasons, &assumed, true);
+        }
+        judged
     }
 
     /// The second evaluation: would it be allowed with these challenges met?
-    fn with_challenges(&self, set: &PolicySet, reasons: Vec<Reason>, assumed: Vec<ChallengeKind>) -> Judged {
-        let response = match self.evaluate(set, &context::assuming(self.context, &assumed)) {
+    fn with_challenges(&self, set: &PolicySet, reasons: &[Reason], assumed: &[ChallengeKind], strong: bool) -> Judged {
+        let reasons = reasons.to_vec();
+        let response = match self.evaluate(set, &context::assuming(self.context, assumed, strong)) {
             Ok(response) => response,
             Err(error) => return Judged::denied(reasons, vec![error]),
         };
         let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
         let allowed = response.decision() == Effect::Allow && errors.is_empty();
         let hypothetical = Hypothetical {
-            assumed: assumed.clone(),
+            assumed: assumed.to_vec(),
+            strong,
             verdict: if allowed { Verdict::Allow } else { Verdict::Deny },
             reasons: self.reasons(&response).into_iter().map(|reason| reason.id).collect(),
         };
         let denied = Judged { hypothetical: Some(hypothetical), ..Judged::denied(reasons, errors) };
-        if allowed { Judged { verdict: Verdict::Challenge, challenges: assumed, ..denied } } else { denied }
+        if allowed { Judged { verdict: Verdict::Challenge, challenges: assumed.to_vec(), ..denied } } else { denied }
+    }
+
+    /// The challenges that together would lift all these forbids, or nothing when one of the
+    /// forbids cannot be lifted. A bound second factor is a second factor, and where one was given
+    /// for this very request, only another such would be looked at. Machines have no factors.
+    fn liftable(&self, reasons: &[Reason]) -> Option<Vec<ChallengeKind>> {
+        let mut challenges: Vec<ChallengeKind> =
+            reasons.iter().map(|reason| reason.challenge).collect::<Option<_>>()?;
+        if !self.has_factors && challenges.iter().any(|kind| kind.is_factor()) {
+            return None;
+        }
+        if self.context.mfa.bound_to_request {
+            let bound = |kind: ChallengeKind| if kind.is_factor() { ChallengeKind::MfaBound } else { kind };
+            challenges = challenges.into_iter().map(bound).collect();
+        }
+        challenges.sort_unstable();
+        challenges.dedup();
+        if challenges.contains(&ChallengeKind::MfaBound) {
+            challenges.retain(|kind| *kind != ChallengeKind::Mfa);
+        }
+        (!challenges.is_empty()).then_some(challenges)
     }
 
     /// What would change if the shadow policies were enforced too.
@@ -177,16 +209,4 @@ impl Asked<'_> {
         reasons.sort_by(|a, b| a.id.cmp(&b.id));
         reasons
     }
-}
-
-/// The challenges that together would lift all these forbids, or nothing when one of the forbids
-/// cannot be lifted. A bound second factor is a second factor.
-fn liftable(reasons: &[Reason]) -> Option<Vec<ChallengeKind>> {
-    let mut challenges: Vec<ChallengeKind> = reasons.iter().map(|reason| reason.challenge).collect::<Option<_>>()?;
-    challenges.sort_unstable();
-    challenges.dedup();
-    if challenges.contains(&ChallengeKind::MfaBound) {
-        challenges.retain(|kind| *kind != ChallengeKind::Mfa);
-    }
-    (!challenges.is_empty()).then_some(challenges)
 }

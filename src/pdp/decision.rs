@@ -37,13 +37,19 @@ impl fmt::Display for Verdict {
 pub enum ChallengeKind {
     /// Somebody else approves this request.
     Approval,
-    /// A second factor, now.
+    /// A second factor, now; it opens a window for the session.
     Mfa,
-    /// A second factor that cannot be phished, now, for this very request.
+    /// A second factor, now, for this very request and no other.
     MfaBound,
 }
 
 impl ChallengeKind {
+    /// Whether a second factor meets it.
+    #[must_use]
+    pub const fn is_factor(self) -> bool {
+        matches!(self, Self::Mfa | Self::MfaBound)
+    }
+
     /// The value of `@challenge`, and the name in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -81,6 +87,8 @@ pub struct Reason {
 pub struct Hypothetical {
     /// The challenges that were assumed to be met.
     pub assumed: Vec<ChallengeKind>,
+    /// Whether by a factor that cannot be phished, since one that can was not enough.
+    pub strong: bool,
     /// What would be decided then: `Allow` or `Deny`.
     pub verdict: Verdict,
     /// Ids of the policies that would determine it.
@@ -142,6 +150,30 @@ impl Decision {
     #[must_use]
     pub fn challenges(&self) -> &[ChallengeKind] {
         &self.challenges
+    }
+
+    /// The factor that would lift the denial: `Mfa`, `MfaBound`, or none.
+    #[must_use]
+    pub fn factor(&self) -> Option<ChallengeKind> {
+        self.challenges.iter().copied().find(|challenge| challenge.is_factor())
+    }
+
+    /// Whether only a factor that cannot be phished would lift the denial.
+    #[must_use]
+    pub fn strong(&self) -> bool {
+        self.factor().is_some() && self.hypothetical.as_ref().is_some_and(|second| second.strong)
+    }
+
+    /// The policies to name to people. Where one forbids for good, those that a challenge would
+    /// lift are left out; where one asks for a factor for this very request, those that ask for less.
+    pub fn grounds(&self) -> impl Iterator<Item = &Reason> {
+        let any = |kind: Option<ChallengeKind>| self.reasons.iter().any(|reason| reason.challenge == kind);
+        let (is_final, is_bound) = (any(None), any(Some(ChallengeKind::MfaBound)));
+        self.reasons.iter().filter(move |reason| match reason.challenge {
+            None => true,
+            Some(ChallengeKind::Mfa) => !is_final && !is_bound,
+            Some(_) => !is_final,
+        })
     }
 
     /// The second evaluation, where there was one.

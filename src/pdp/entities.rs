@@ -132,7 +132,10 @@ impl Facts {
         let parents: HashSet<EntityUid> = roles.chain(groups).collect();
         let locked = ("locked".to_owned(), RestrictedExpression::new_bool(principal.locked));
         let attributes = match principal.kind {
-            PrincipalKind::User => HashMap::from([locked, text("email", &principal.email)]),
+            PrincipalKind::User => {
+                let enrolled = ("enrolled".to_owned(), RestrictedExpression::new_bool(principal.enrolled));
+                HashMap::from([locked, enrolled, text("email", &principal.email)])
+            }
             PrincipalKind::ApiToken => {
                 let apps = principal.apps.iter().cloned().map(RestrictedExpression::new_string);
                 let apps = ("apps".to_owned(), RestrictedExpression::new_set(apps));

@@ -5,23 +5,33 @@ use super::canary;
 use super::decision::Verdict;
 use super::question::{Context, Mfa, Principal, PrincipalKind, Question};
 use super::table;
-use crate::routes::Row;
+use crate::routes::{Resource, Row};
 use std::fmt::Write as _;
 
 /// The command that writes the table.
 pub const MATRIX_COMMAND: &str = "rack-gateway-api policy matrix > policies/tests/matrix.txt";
 
 const HEAD: &str = "\
-Who may do what: one row per action, one column per role, for a person who holds that role alone,
-on an app that policies/apps.json does not list (production, protected), from a browser.
-A allowed, D denied, C denied but for a challenge (step-up or approval).
-Three letters: without a second factor, with one, with one that cannot be phished and is bound to
-the request. One letter where all three are the same.
+Who may do what: one row per action, one column per role, for a person who holds that role alone and
+has a second factor, on an app that policies/apps.json does not list (production, protected), from a
+browser. The letter says what is needed beside the role:
+A nothing more
+S that a second factor was shown in this session, however long ago
+W that one was shown just now (within the window)
+B that one is shown for this very request
+P the same, with one that cannot be phished
+C something else, such as an approval
+D denied, whatever is shown
+Other letters are the answers one by one: without a second factor, with an old one, just now, for
+the request, for the request with one that cannot be phished.
 ";
 
 const WIDTH: usize = 30;
+/// Seconds since a factor that is old, and yet was shown.
+const DAY_S: i64 = 86_400;
 
-/// The table, with a line at the end for each cell that differs for machines.
+/// The table, with lines at the end for what people may do with their own account, and for each
+/// cell that differs for machines.
 #[must_use]
 pub fn matrix(bundle: &Bundle) -> String {
     let roles = bundle.roles();
@@ -30,24 +40,44 @@ pub fn matrix(bundle: &Bundle) -> String {
         push(&mut table, format_args!(" {role}"));
     }
     table.push('\n');
-    let mut machines = String::new();
+    let (mut own, mut machines) = (String::new(), String::new());
     for row in table::rows() {
-        push(&mut table, format_args!("{:WIDTH$}", row.action));
+        line(&mut table, bundle, row, Whose::Others);
+        if row.resource == Resource::User {
+            line(&mut own, bundle, row, Whose::Own);
+        }
         for role in roles {
-            let person = cell(bundle, PrincipalKind::User, role, row);
-            push(&mut table, format_args!(" {person:<width$}", width = role.len()));
-            let token = cell(bundle, PrincipalKind::ApiToken, role, row);
-            if token != person {
-                push(&mut machines, format_args!("{:WIDTH$} {role} {token}\n", row.action));
+            let person = answers(bundle, PrincipalKind::User, role, row, Whose::Others);
+            let token = answers(bundle, PrincipalKind::ApiToken, role, row, Whose::Others);
+            // Machines show no second factor, so what counts is where people get to with theirs.
+            if token.last() != person.last() {
+                push(&mut machines, format_args!("{:WIDTH$} {role} {}\n", row.action, cell(token)));
             }
         }
-        let end = table.trim_end_matches(' ').len();
-        table.truncate(end);
-        table.push('\n');
     }
+    push(&mut table, format_args!("\nWhere the account is their own:\n{own}"));
     table.push_str("\nAPI tokens, where they differ from people:\n");
     table.push_str(if machines.is_empty() { "nowhere\n" } else { &machines });
     table
+}
+
+/// Whose account a row about accounts is asked about.
+#[derive(Clone, Copy)]
+enum Whose {
+    Own,
+    Others,
+}
+
+/// One line of the table.
+fn line(table: &mut String, bundle: &Bundle, row: &Row, whose: Whose) {
+    push(table, format_args!("{:WIDTH$}", row.action));
+    for role in bundle.roles() {
+        let person = cell(answers(bundle, PrincipalKind::User, role, row, whose));
+        push(table, format_args!(" {person:<width$}", width = role.len()));
+    }
+    let end = table.trim_end_matches(' ').len();
+    table.truncate(end);
+    table.push('\n');
 }
 
 /// Writing to a string cannot fail.
@@ -65,16 +95,28 @@ fn credential(kind: PrincipalKind) -> String {
     .to_owned()
 }
 
-fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
-    let principal = Principal { roles: vec![role.to_owned()], ..Principal::nobody(kind, format!("only-{role}")) };
-    let resource = canary::sample(bundle.rack(), row.resource, "unlisted");
-    let fresh = |strong| Mfa {
-        age_s: 0,
+/// What a principal has shown, from nothing to the best.
+fn shown() -> [Mfa; 5] {
+    let proof = |age_s, bound, strong| Mfa {
+        age_s,
+        bound_to_request: bound,
         phishing_resistant: strong,
-        bound_to_request: strong,
         method: if strong { "webauthn" } else { "totp" }.to_owned(),
+        ..Mfa::never()
     };
-    let letters = [Mfa::never(), fresh(false), fresh(true)].map(|mfa| {
+    [Mfa::never(), proof(DAY_S, false, false), proof(0, false, false), proof(0, true, false), proof(0, true, true)]
+}
+
+/// The answers to what is shown.
+fn answers(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row, whose: Whose) -> [char; 5] {
+    let id = format!("only-{role}");
+    let resource = match whose {
+        Whose::Own => canary::sample(bundle.rack(), row.resource, &id),
+        Whose::Others => canary::sample(bundle.rack(), row.resource, "unlisted"),
+    };
+    let enrolled = kind == PrincipalKind::User;
+    let principal = Principal { roles: vec![role.to_owned()], enrolled, ..Principal::nobody(kind, id) };
+    shown().map(|mfa| {
         let context = Context { mfa, credential: credential(kind), ..canary::context(row) };
         let question = Question { principal: &principal, action: row.action, resource: &resource, context: &context };
         match bundle.decide(&question).verdict() {
@@ -82,7 +124,21 @@ fn cell(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row) -> String {
             Verdict::Deny => 'D',
             Verdict::Challenge => 'C',
         }
-    });
-    let [first, second, third] = letters;
-    if first == second && second == third { first.to_string() } else { letters.iter().collect() }
+    })
+}
+
+/// One letter for answers that begin with challenges and end with being allowed.
+fn cell(answers: [char; 5]) -> String {
+    let all: String = answers.iter().collect();
+    let letter = match all.as_str() {
+        "AAAAA" => "A",
+        "CAAAA" => "S",
+        "CCAAA" => "W",
+        "CCCAA" => "B",
+        "CCCCA" => "P",
+        "CCCCC" => "C",
+        "DDDDD" => "D",
+        _ => return all,
+    };
+    letter.to_owned()
 }

@@ -67,6 +67,8 @@ pub struct Principal {
     pub groups: Vec<String>,
     /// E-mail address of a person, empty otherwise.
     pub email: String,
+    /// Whether a person has a second factor; false otherwise.
+    pub enrolled: bool,
     /// Whether an administrator locked it.
     pub locked: bool,
     /// Changes with anything that the store knows about the principal.
@@ -89,6 +91,7 @@ impl Principal {
             roles: Vec::new(),
             groups: Vec::new(),
             email: String::new(),
+            enrolled: false,
             locked: false,
             version: 0,
             network: None,
@@ -119,24 +122,35 @@ impl ResourceRef {
     }
 }
 
-/// How the principal last proved a second factor.
+/// How the principal last proved a second factor in this session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mfa {
-    /// Seconds since then.
+    /// Seconds since then; [`NEVER_S`] also when the clock was set back since.
     pub age_s: i64,
     /// Whether the factor cannot be phished.
     pub phishing_resistant: bool,
     /// Whether the proof was given for this very request.
     pub bound_to_request: bool,
-    /// Name of the factor.
+    /// Name of the factor, empty when never.
     pub method: String,
+    /// Whether the session began on a device that the person trusts.
+    pub trusted_device: bool,
+    /// Whether everybody must have a second factor.
+    pub required: bool,
 }
 
 impl Mfa {
-    /// No second factor was ever proved.
+    /// No second factor was ever proved, no device is trusted, and everybody must have a factor.
     #[must_use]
     pub const fn never() -> Self {
-        Self { age_s: NEVER_S, phishing_resistant: false, bound_to_request: false, method: String::new() }
+        Self {
+            age_s: NEVER_S,
+            phishing_resistant: false,
+            bound_to_request: false,
+            method: String::new(),
+            trusted_device: false,
+            required: true,
+        }
     }
 }
 
@@ -188,6 +202,8 @@ pub struct Context {
     /// What proved who calls: `web-session`, `cli-session`, `api-token`, `workload-token`; empty
     /// while somebody is signing in.
     pub credential: String,
+    /// Seconds since the session or token was made; 0 while somebody is signing in.
+    pub credential_age_s: i64,
     /// Second factor.
     pub mfa: Mfa,
     /// Approvals.

@@ -22,7 +22,7 @@ pub(super) fn line(bundle: &Bundle, question: &Question<'_>, decision: &Decision
     if lacks_permit(decision) {
         return format!("{what}: no policy permits it to your roles{}", granting(bundle, question));
     }
-    let reasons = decision.reasons().iter().map(|reason| format!("{} ({})", reason.why, reason.id));
+    let reasons = decision.grounds().map(|reason| format!("{} ({})", reason.why, reason.id));
     let reasons: Vec<String> = reasons.collect();
     format!("{what}: {}{}", reasons.join(", and "), help(decision))
 }
@@ -44,10 +44,12 @@ fn help(decision: &Decision) -> String {
     if decision.verdict() != Verdict::Challenge {
         return String::new();
     }
-    let steps = decision.challenges().iter().map(|challenge| match challenge {
-        ChallengeKind::Approval => "an approval by somebody else",
-        ChallengeKind::Mfa => "a fresh second factor",
-        ChallengeKind::MfaBound => "a security key or passkey, for this very request",
+    let steps = decision.challenges().iter().map(|challenge| match (challenge, decision.strong()) {
+        (ChallengeKind::Approval, _) => "an approval by somebody else",
+        (ChallengeKind::Mfa, false) => "a second factor",
+        (ChallengeKind::Mfa, true) => "a security key or passkey as second factor",
+        (ChallengeKind::MfaBound, false) => "a second factor for this very request",
+        (ChallengeKind::MfaBound, true) => "a security key or passkey for this very request",
     });
     let steps: Vec<&str> = steps.collect();
     format!("; it would pass with {}", steps.join(", then "))

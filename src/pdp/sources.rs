@@ -53,6 +53,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/machines.cedar", include_str!("../../policies/machines.cedar")),
     ("policies/roles.cedar", include_str!("../../policies/roles.cedar")),
     ("policies/roles.json", include_str!("../../policies/roles.json")),
+    ("policies/step-up.cedar", include_str!("../../policies/step-up.cedar")),
     ("policies/tests/canaries.json", include_str!("../../policies/tests/canaries.json")),
     ("policies/tests/cast.json", include_str!("../../policies/tests/cast.json")),
     ("policies/tests/gateway.json", include_str!("../../policies/tests/gateway.json")),
@@ -60,6 +61,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/tests/machines.json", include_str!("../../policies/tests/machines.json")),
     ("policies/tests/matrix.txt", include_str!("../../policies/tests/matrix.txt")),
     ("policies/tests/roles.json", include_str!("../../policies/tests/roles.json")),
+    ("policies/tests/step-up.json", include_str!("../../policies/tests/step-up.json")),
 ];
 
 impl Sources {

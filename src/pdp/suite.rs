@@ -271,8 +271,7 @@ pub(super) fn failed_canaries(bundle: &Bundle, sources: &Sources) -> Vec<Problem
             let got = match canary.pose(bundle, &Cast::default()) {
                 Ok(posed) => {
                     let decision = bundle.decide(&posed.question());
-                    let is_denied = decision.verdict() == Verdict::Deny && decision.errors().is_empty();
-                    if is_denied {
+                    if is_silent(canary, &decision) {
                         return None;
                     }
                     answer(&decision)
@@ -283,4 +282,14 @@ pub(super) fn failed_canaries(bundle: &Bundle, sources: &Sources) -> Vec<Problem
             Some(Problem::new(&file.name, line, message, "correct the policies, or the canary if it sings wrongly"))
         })
         .collect()
+}
+
+/// Whether a canary has nothing to sing about: it was denied, or challenged where it says so.
+fn is_silent(canary: &Asked, decision: &Decision) -> bool {
+    let stopped = match canary.decision.as_deref() {
+        None | Some("deny") => decision.verdict() == Verdict::Deny,
+        Some("challenge") => decision.verdict() != Verdict::Allow,
+        Some(_) => false,
+    };
+    stopped && decision.errors().is_empty()
 }

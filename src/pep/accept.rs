@@ -1,5 +1,6 @@
 //! First stage: is this one well-formed HTTP/1.1 request with one meaning?
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -118,6 +119,7 @@ fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
         identity: None,
         row: None,
         resource: None,
+        factor: BTreeMap::new(),
     }
 }
 

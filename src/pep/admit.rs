@@ -5,15 +5,17 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use actix_web::web::Bytes;
+
 use crate::audit::{Event, EventKind, Unavailable};
 use crate::identity::{IdentifyError, Identity};
-use crate::pdp::{Approval, Context, Mfa, Question, ResourceRef, Verdict};
+use crate::pdp::{Approval, Context, Question, ResourceRef, Verdict};
 use crate::routes::{Resource, SIGN_IN};
 
 use super::decide::principal;
 use super::permit::OwnPermit;
 use super::refusal::{Refusal, Stopped};
-use super::{Accepted, Gate, Granted, event};
+use super::{Accepted, Gate, Granted, event, step_up};
 
 impl Accepted {
     /// Puts what signing in changes on the record, before it does, such as a person who is new.
@@ -59,7 +61,8 @@ impl Accepted {
             now: trace.at,
             source_ip: trace.source_ip,
             credential: String::new(),
-            mfa: Mfa::never(),
+            credential_age_s: 0,
+            mfa: step_up::mfa(gate, &identity, trace.at),
             approval: Approval::none(),
             break_glass: String::new(),
             exec: None,
@@ -68,7 +71,7 @@ impl Accepted {
         let question = Question { principal: &principal, action: row.action, resource: &resource, context: &context };
         let decision = gate.active.load().decide(&question);
         if decision.verdict() != Verdict::Allow {
-            return Err(Stopped::new(trace, Refusal::of(decision)));
+            return Err(Stopped::new(trace, Refusal::of(decision, None)));
         }
         let intent = match gate.audit.intent(event::decided(EventKind::Intent, &trace, &decision)).await {
             Ok(intent) => intent,
@@ -81,7 +84,7 @@ impl Accepted {
             return Err(Stopped::new(trace, Refusal::BadRequest("identity-changed", why)));
         }
         let refused = trace.clone();
-        let granted = Granted { row, matched: None, trace, request, presented: None, context };
+        let granted = Granted { row, matched: None, trace, request, presented: None, context, body: Bytes::new() };
         OwnPermit::new(&decision, granted, intent)
             .map(Box::new)
             .ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_web::web::Bytes;
+
 use crate::audit::{EventKind, Intent, Outcome, OutcomeResult};
 use crate::identity::{Identity, PrincipalType, Workload};
 use crate::pdp::{Decision, Principal, PrincipalKind, Question, Verdict, WorkloadFacts};
@@ -10,12 +12,12 @@ use crate::routes::Serves;
 use crate::telemetry;
 
 use super::event;
-use super::permit::{OwnPermit, Passed, Permit};
+use super::permit::{OwnPermit, Passed, Permit, PreparedBody};
 use super::refusal::{Refusal, Stopped};
 use super::{Accepted, Classified, Gate, Gathered, Granted, Identified, Recheck, Trace};
 
 /// How often a decision is taken again because the caller changed meanwhile, before it is refused.
-const TRIES: u32 = 3;
+const TRIES: u32 = 4;
 
 impl Gathered {
     /// Decides; on Allow records the intent and returns once that is durable.
@@ -26,20 +28,32 @@ impl Gathered {
     pub async fn decide(mut self, gate: &Gate) -> Result<Passed, Box<Stopped>> {
         for _ in 0..TRIES {
             let decision = self.ask(gate);
-            let standing = match decision.verdict() {
-                Verdict::Allow if self.prepared.is_ok() => self.enact(gate, &decision).await,
-                // What is remembered must not deny what the database would allow.
-                Verdict::Allow | Verdict::Deny | Verdict::Challenge => self.confirm(gate).await.map(Standing::of),
-            };
-            match standing {
+            match self.stand(gate, &decision).await {
                 Ok(Standing::Durable(intent)) => return self.pass(decision, intent),
-                Ok(Standing::Same) => return Err(self.refuse(decision)),
+                Ok(Standing::Same) => return Err(self.refuse(gate, decision).await),
                 Ok(Standing::Changed) => {}
                 Err(refusal) => return Err(Stopped::new(self.into_trace(), refusal)),
             }
         }
         let why = "the credential keeps changing; try again";
         Err(Stopped::new(self.into_trace(), Refusal::BadRequest("credential-unstable", why)))
+    }
+
+    /// What follows from the decision, as long as it is still true of the caller.
+    async fn stand(&mut self, gate: &Gate, decision: &Decision) -> Result<Standing, Refusal> {
+        if decision.verdict() == Verdict::Allow && self.prepared.is_ok() {
+            if let Some(posed) = self.before_socket(gate).await? {
+                return Err(Refusal::BeforeSocket(Box::new(posed)));
+            }
+            // A proof that somebody else has used meanwhile is none.
+            return if self.spend(gate).await? { self.enact(gate, decision).await } else { Ok(Standing::Changed) };
+        }
+        // What is remembered must not deny what the database would allow.
+        if self.confirm(gate).await? {
+            return Ok(Standing::Changed);
+        }
+        let is_challenge = decision.verdict() == Verdict::Challenge;
+        Ok(Standing::of(is_challenge && self.prove(gate, decision).await?))
     }
 
     /// Makes the intent durable; `Changed` when the caller is no longer who it was.
@@ -78,11 +92,12 @@ impl Gathered {
         let changed = fresh.identity != identified.known.identity;
         trace.identity = Some(Arc::clone(&fresh.identity));
         identified.known = fresh;
+        self.assure(gate);
         Ok(changed)
     }
 
     fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
-        let Self { classified, prepared, context } = self;
+        let Self { classified, prepared, context, proven: _ } = self;
         let Classified { identified, matched, resource } = classified;
         let Identified { accepted: Accepted { trace, request, .. }, presented, .. } = identified;
         let row = matched.row();
@@ -93,8 +108,12 @@ impl Gathered {
         let refused = trace.clone();
         let passed = match row.serves {
             Serves::Gateway => {
+                let body = match prepared.body {
+                    PreparedBody::Bytes(bytes) => bytes,
+                    PreparedBody::Empty | PreparedBody::Stream => Bytes::new(),
+                };
                 let granted =
-                    Granted { row, matched: Some(matched), trace, request, presented: Some(presented), context };
+                    Granted { row, matched: Some(matched), trace, request, presented: Some(presented), context, body };
                 OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
             }
             Serves::Rack => {
@@ -106,13 +125,16 @@ impl Gathered {
         passed.ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))
     }
 
-    fn refuse(self, decision: Decision) -> Box<Stopped> {
-        let trace = self.classified.identified.accepted.trace;
-        let refusal = match (decision.verdict(), self.prepared) {
-            (Verdict::Allow, Err(refusal)) => refusal,
-            (Verdict::Allow | Verdict::Deny | Verdict::Challenge, _) => Refusal::of(decision),
+    async fn refuse(mut self, gate: &Gate, decision: Decision) -> Box<Stopped> {
+        let wanted = match decision.verdict() {
+            Verdict::Challenge => self.pose(gate, &decision).await,
+            Verdict::Allow | Verdict::Deny => Ok(None),
         };
-        Stopped::new(trace, refusal)
+        let refusal = match (decision.verdict(), self.prepared, wanted) {
+            (Verdict::Allow | Verdict::Challenge, Err(refusal), _) | (_, _, Err(refusal)) => refusal,
+            (_, _, Ok(wanted)) => Refusal::of(decision, wanted),
+        };
+        Stopped::new(self.classified.identified.accepted.trace, refusal)
     }
 
     fn into_trace(self) -> Trace {
@@ -167,6 +189,7 @@ pub(super) fn principal(identity: &Identity) -> Principal {
         groups: identity.groups.clone(),
         email: identity.email.clone(),
         locked: identity.locked,
+        enrolled: identity.assurance.enrolled,
         version: identity.version,
         network: identity.network,
         apps: identity.apps.clone(),

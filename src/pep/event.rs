@@ -52,6 +52,7 @@ pub(super) fn traced(kind: EventKind, trace: &Trace) -> Event {
         route: trace.row.map(|row| Cow::Borrowed(row.path)),
         path: Some(trace.path.clone()),
         resource: trace.resource.clone(),
+        detail: trace.factor.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         ..Event::new(kind, trace.request_id.clone(), action)
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<
 fn person(user: UserRow) -> Principal {
     Principal {
         locked: user.is_locked(),
+        enrolled: user.enrolled_at.is_some(),
         roles: user.roles,
         groups: user.groups,
         email: user.email,

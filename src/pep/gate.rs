@@ -1,13 +1,17 @@
 //! What the enforcement point works with, shared by all requests.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use time::OffsetDateTime;
 
+use super::Trace;
 use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::config::Site;
+use crate::factor::{Desk, Factors};
 use crate::identity::Callers;
 use crate::pdp::Bundle;
 use crate::store::Store;
@@ -58,6 +62,27 @@ impl BundleStatus {
     }
 }
 
+/// The latest moment that a request was seen at. A clock that is set back behind it makes what was
+/// proved long ago look young, so until it has caught up nothing that was proved counts.
+#[derive(Clone, Debug, Default)]
+pub struct Latest(Arc<AtomicI64>);
+
+impl Latest {
+    /// Clocks are adjusted by little at a time: so many seconds are no step back.
+    const SLACK_S: i64 = 2;
+
+    /// Notes the time; whether it is not behind what was seen.
+    pub(super) fn holds(&self, now: OffsetDateTime) -> bool {
+        let now = now.unix_timestamp();
+        let latest = self.0.fetch_max(now, Ordering::Relaxed);
+        let behind = latest.saturating_sub(now);
+        if behind > Self::SLACK_S {
+            tracing::error!(seconds = behind, "the clock went back: no second factor counts until it has caught up");
+        }
+        behind <= Self::SLACK_S
+    }
+}
+
 /// Everything a decision needs: the policies, the credentials, the record, the time.
 #[derive(Clone, Debug)]
 pub struct Gate {
@@ -71,10 +96,29 @@ pub struct Gate {
     pub callers: Callers,
     /// The record.
     pub audit: Writer,
+    /// Second factors.
+    pub factors: Factors,
     /// The time.
     pub clock: Clock,
+    /// The latest that it was.
+    pub latest: Latest,
     /// `organization/name` of the rack: the id of the `Rack` entity.
     pub rack: Arc<str>,
     /// The public face of the gateway.
     pub site: Arc<Site>,
+}
+
+impl Gate {
+    /// What verifies a second factor for this request.
+    #[must_use]
+    pub fn desk<'a>(&'a self, trace: &'a Trace) -> Desk<'a> {
+        Desk {
+            store: &self.store,
+            vault: &self.vault,
+            audit: &self.audit,
+            now: trace.at,
+            request_id: &trace.request_id,
+            source_ip: Some(trace.source_ip),
+        }
+    }
 }

@@ -8,12 +8,13 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
 use crate::identity::IdentifyError;
-use crate::pdp::{Approval, Context, Mfa};
+use crate::pdp::{Approval, Context};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
 use super::facts;
 use super::permit::{Prepared, PreparedBody};
 use super::refusal::{Refusal, Stopped};
+use super::step_up::{self, Proven};
 use super::{Accepted, Classified, Gate};
 
 /// A request with everything that the decision reads.
@@ -22,6 +23,8 @@ pub struct Gathered {
     pub(super) classified: Classified,
     pub(super) context: Context,
     pub(super) prepared: Result<Prepared, Refusal>,
+    /// A factor that was proved for this very request.
+    pub(super) proven: Option<Proven>,
 }
 
 impl Classified {
@@ -43,12 +46,13 @@ impl Classified {
             now: accepted.trace.at,
             source_ip: accepted.trace.source_ip,
             credential: self.identified.known.identity.credential.kind.as_str().to_owned(),
-            mfa: Mfa::never(),
+            credential_age_s: step_up::session_age_s(&self.identified.known.identity, accepted.trace.at),
+            mfa: step_up::mfa(gate, &self.identified.known.identity, accepted.trace.at),
             approval: Approval::none(),
             break_glass: String::new(),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
-        Ok(Gathered { classified: self, context, prepared })
+        Ok(Gathered { classified: self, context, prepared, proven: None })
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {
@@ -82,8 +86,8 @@ impl Classified {
                 self.matched.check_object(&form).map_err(Refusal::BadContract)?;
                 Ok(if raw.is_empty() { PreparedBody::Empty } else { PreparedBody::Bytes(Bytes::from(form.encode())) })
             }
-            Body::Inspect { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
-            Body::Stream | Body::Json { .. } => Ok(PreparedBody::Stream),
+            Body::Inspect { max } | Body::Json { max } => Ok(PreparedBody::Bytes(read(request, payload, max).await?)),
+            Body::Stream => Ok(PreparedBody::Stream),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpRequest;
+use actix_web::web::Bytes;
 
 use crate::audit::{Event, EventKind, Unavailable};
 use crate::identity::{Identity, Presented};
@@ -25,6 +26,7 @@ pub struct Granted {
     pub(super) request: HttpRequest,
     pub(super) presented: Option<Presented>,
     pub(super) context: Context,
+    pub(super) body: Bytes,
 }
 
 impl Granted {
@@ -64,6 +66,12 @@ impl Granted {
         self.request.headers().get(name)?.to_str().ok()
     }
 
+    /// The body, for a row that takes one.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// What a page sends back to prove that it was served to this session.
     #[must_use]
     pub fn csrf_token(&self) -> Option<String> {
@@ -99,7 +107,7 @@ impl Granted {
             &Question { principal: &principal(identity), action: action.action, resource, context: &self.context },
         );
         if decision.verdict() != Verdict::Allow {
-            return Err(Stopped::new(trace, Refusal::of(decision)));
+            return Err(Stopped::new(trace, Refusal::of(decision, None)));
         }
         let event = event::decided(EventKind::Admin, &trace, &decision);
         match gate.audit.append(event).await {

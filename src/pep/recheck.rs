@@ -1,10 +1,10 @@
 //! A socket outlives the decision that opened it, so its question is kept and asked again.
 
-use crate::identity::{IdentifyError, Presented, identify};
+use crate::identity::{IdentifyError, Presented};
 use crate::pdp::{Context, Principal, Question, ResourceRef, Verdict};
 
-use super::Gate;
 use super::decide::principal;
+use super::{Gate, step_up};
 
 /// The question behind an open socket.
 #[derive(Debug)]
@@ -30,13 +30,19 @@ impl Recheck {
     /// Asks again: the credential, the roles, and the bundle that decides now.
     pub async fn ask(&self, gate: &Gate) -> Standing {
         let now = gate.clock.now();
-        let identity = match identify(&gate.store, &self.presented, now).await {
-            Ok(identity) => identity,
+        let identity = match gate.callers.refresh(&gate.store, &self.presented, now).await {
+            Ok(known) => known.identity,
             Err(IdentifyError::Unavailable(_)) => return Standing::Unknown,
             Err(error) => return Standing::Ended(error.to_string()),
         };
         let who: Principal = principal(&identity);
-        let context = Context { now, ..self.context.clone() };
+        // A factor counts as on the way in; a session that has none any more has lost it.
+        let mfa = if identity.assurance.is_verified() || self.context.mfa.bound_to_request {
+            self.context.mfa.clone()
+        } else {
+            step_up::mfa(gate, &identity, now)
+        };
+        let context = Context { now, mfa, ..self.context.clone() };
         let question = Question { principal: &who, action: self.action, resource: &self.resource, context: &context };
         let decision = gate.active.load().decide(&question);
         match decision.verdict() {

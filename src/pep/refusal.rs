@@ -1,11 +1,12 @@
 //! What stops a request: the reason, its record, and what the caller is told.
 
 use crate::audit::Unavailable;
+use crate::factor::FactorError;
 use crate::identity::{CredentialError, IdentifyError};
 use crate::pdp::{Decision, Verdict};
 use crate::routes::{BadParameter, ContractError, Refused, Row, TargetError};
 
-use super::{Gate, Trace, event};
+use super::{Gate, Posed, Trace, Wanted, Way, event};
 
 /// Why a request stops.
 #[derive(Debug)]
@@ -34,8 +35,13 @@ pub enum Refusal {
     BadContract(ContractError),
     /// Policy denies.
     Denied(Box<Decision>),
-    /// Policy denies, and says what would help.
-    Challenged(Box<Decision>),
+    /// Policy denies, and says what would help; and what the person was asked for, where there is
+    /// something to ask.
+    Challenged(Box<Decision>, Option<Box<Wanted>>),
+    /// A socket was refused before, and this is the place to ask for what it needs.
+    BeforeSocket(Box<Posed>),
+    /// A second factor came with the request and does not hold.
+    Factor(FactorError),
     /// No record, no forward.
     Unrecorded(Unavailable),
 }
@@ -55,9 +61,9 @@ pub struct SignInRefusal {
 
 impl Refusal {
     /// Of a decision that does not allow.
-    pub(super) fn of(decision: Decision) -> Self {
+    pub(super) fn of(decision: Decision, wanted: Option<Wanted>) -> Self {
         match decision.verdict() {
-            Verdict::Challenge => Self::Challenged(Box::new(decision)),
+            Verdict::Challenge => Self::Challenged(Box::new(decision), wanted.map(Box::new)),
             Verdict::Allow | Verdict::Deny => Self::Denied(Box::new(decision)),
         }
     }
@@ -76,7 +82,9 @@ impl Refusal {
             Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
             Self::Credential(_) => 401,
             Self::UnknownRoute(_) => 404,
-            Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) | Self::Challenged(_) => 403,
+            Self::Challenged(..) | Self::BeforeSocket(_) => self.wanted().map_or(403, |wanted| wanted.status()),
+            Self::Factor(error) => error.status(),
+            Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) => 403,
         }
     }
 
@@ -94,7 +102,9 @@ impl Refusal {
             Self::RefusedRoute(_) => "refused-route",
             Self::BadContract(error) => error.slug(),
             Self::Denied(_) => "denied",
-            Self::Challenged(_) => "challenge",
+            Self::Challenged(_, Some(wanted)) if matches!(**wanted, Wanted::Enrol) => "enrolment",
+            Self::Challenged(..) | Self::BeforeSocket(_) => "challenge",
+            Self::Factor(error) => error.slug(),
             Self::Unrecorded(_) => "audit-unavailable",
         }
     }
@@ -113,7 +123,10 @@ impl Refusal {
             Self::UnknownRoute(_) => "refused: no such route on this rack".to_owned(),
             Self::RefusedRoute(refused) => format!("refused: {}", refused.reason),
             Self::BadContract(error) => format!("refused: {error}"),
-            Self::Denied(decision) | Self::Challenged(decision) => decision.explain(),
+            Self::Denied(decision) => decision.explain(),
+            Self::Challenged(decision, wanted) => challenged(&decision.explain(), wanted.as_deref(), gate),
+            Self::BeforeSocket(posed) => told("a second factor is needed for what was refused before", posed),
+            Self::Factor(error) => error.to_string(),
             Self::Unrecorded(_) => {
                 "the audit log cannot be written, so nothing passes; try again, and tell the operator".to_owned()
             }
@@ -124,7 +137,7 @@ impl Refusal {
     /// The decision, where policy was asked.
     pub(super) fn decision(&self) -> Option<&Decision> {
         match self {
-            Self::Denied(decision) | Self::Challenged(decision) => Some(decision),
+            Self::Denied(decision) | Self::Challenged(decision, _) => Some(decision),
             Self::BadTarget(_)
             | Self::BadRequest(..)
             | Self::WrongHost
@@ -136,8 +149,38 @@ impl Refusal {
             | Self::UnknownRoute(_)
             | Self::RefusedRoute(_)
             | Self::BadContract(_)
+            | Self::BeforeSocket(_)
+            | Self::Factor(_)
             | Self::Unrecorded(_) => None,
         }
+    }
+
+    /// What the person is asked for.
+    fn wanted(&self) -> Option<Wanted> {
+        match self {
+            Self::Challenged(_, wanted) => wanted.as_deref().cloned(),
+            Self::BeforeSocket(posed) => Some(Wanted::Answer((**posed).clone())),
+            _ => None,
+        }
+    }
+}
+
+fn challenged(explained: &str, wanted: Option<&Wanted>, gate: &Gate) -> String {
+    match wanted {
+        Some(Wanted::Answer(posed)) => told(explained, posed),
+        Some(Wanted::Enrol) => {
+            format!("{explained}; you have no second factor yet: set one up at {}/app/factors", gate.site.origin)
+        }
+        None => explained.to_owned(),
+    }
+}
+
+/// What happened, and where to go. The CLI shows its own link, and so does a terminal that waits.
+fn told(explained: &str, posed: &Posed) -> String {
+    match posed.way {
+        Way::Link if posed.terminal => explained.to_owned(),
+        Way::Link | Way::Socket => format!("{explained}; confirm it at {} and run the same command again", posed.url),
+        Way::Web | Way::Console => explained.to_owned(),
     }
 }
 
@@ -191,6 +234,8 @@ pub struct Recorded {
     pub retry_after: Option<u64>,
     /// What to look at when signing in failed.
     pub check: Vec<String>,
+    /// What the person is asked for, where policy says that it would help.
+    pub wanted: Option<Wanted>,
 }
 
 impl Stopped {
@@ -213,7 +258,8 @@ impl Stopped {
         }
         match appended {
             Ok(()) => {
-                let recorded = recorded(trace, status, refusal.slug(), message);
+                let wanted = refusal.wanted();
+                let recorded = Recorded { wanted, ..recorded(trace, status, refusal.slug(), message) };
                 match refusal {
                     Refusal::TooMany(seconds) => Recorded { retry_after: Some(seconds), ..recorded },
                     Refusal::SignIn(refusal) => Recorded { check: refusal.check, ..recorded },
@@ -246,6 +292,7 @@ fn recorded(trace: Trace, status: u16, slug: &'static str, message: String) -> R
         identified: trace.identity.is_some(),
         retry_after: None,
         check: Vec::new(),
+        wanted: None,
         request_id: trace.request_id,
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of a request so far, for its records and its answer.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub struct Trace {
     pub row: Option<&'static Row>,
     /// Cedar entity, `Type::id`.
     pub resource: Option<String>,
+    /// What its records say of second factors: the challenge that was posed or met, the method.
+    pub factor: BTreeMap<&'static str, String>,
 }
 
 impl Trace {

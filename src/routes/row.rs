@@ -193,8 +193,8 @@ pub enum Body {
     },
     /// Any bytes, streamed; never held in memory.
     Stream,
-    /// `application/json` for the gateway itself: left unread until policy has decided, then read
-    /// up to `max` bytes.
+    /// `application/json` for the gateway itself, read up to `max` bytes; looked at only when policy
+    /// has decided.
     Json {
         /// Most bytes that are read.
         max: usize,

@@ -23,6 +23,7 @@ const HIT: &str = "INSERT INTO rate_limits (key, resets_at, count) VALUES ($1, $
     count = CASE WHEN rate_limits.resets_at <= $3 THEN 1 ELSE rate_limits.count + 1 END, \
     resets_at = CASE WHEN rate_limits.resets_at <= $3 THEN excluded.resets_at ELSE rate_limits.resets_at END \
     RETURNING count, resets_at";
+const RELEASE: &str = "UPDATE rate_limits SET count = count - 1 WHERE key = $1 AND resets_at = $2 AND count > 0";
 const SEEN: &str =
     "INSERT INTO workload_jtis (issuer, token_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
@@ -40,6 +41,21 @@ impl Store {
         self.run(async move {
             let row = db.query_one_raw(statement).await?.ok_or(StoreError::NotFound)?;
             Ok(RateState { count: loaded(row.try_get_by_index(0)?)?, resets_at: row.try_get_by_index(1)? })
+        })
+        .await
+    }
+
+    /// Takes a try back that does not count after all, unless the window in which it was counted
+    /// (`resets_at` of its state) is over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rate_release(&self, key: &str, resets_at: OffsetDateTime) -> Result<(), StoreError> {
+        let statement = self.statement(RELEASE, vec![key.into(), second(resets_at).into()]);
+        let db = self.inner.write.clone();
+        self.run(async move {
+            db.execute_raw(statement).await?;
+            Ok(())
         })
         .await
     }

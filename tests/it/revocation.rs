@@ -1,10 +1,9 @@
 //! What an administrator changes on one replica holds for the next request on every other.
 
-use rack_gateway::http::PolicySource;
 use rack_gateway::store::UserChange;
 use rack_gateway::upstream::Limits;
 
-use crate::harness::gateway::{issuer, launch};
+use crate::harness::gateway::{issuer, launch, without_step_up};
 use crate::harness::{Db, Gateway, basic};
 use crate::replay::peer::Wire;
 use crate::rows::CountingRack;
@@ -22,8 +21,7 @@ async fn a_change_on_one_replica_holds_on_the_other() {
     let db = Db::postgres().await;
     let rack = CountingRack::start().await;
     let here = Gateway::start(&db, rack.addr).await;
-    let there =
-        launch(&db, rack.addr, PolicySource { dir: None, rack: "acme/dev".to_owned() }, Limits::default()).await;
+    let there = launch(&db, rack.addr, without_step_up(), Limits::default()).await;
     let store = &here.running.gate.store;
     let ops = here.basic("ops");
     let restart = |addr| status(addr, &ops, "POST", "/apps/myapp/services/web/restart");

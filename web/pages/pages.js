@@ -1,33 +1,9 @@
-// What the buttons of all pages do. Each names its deed in `data-do`; every change carries the token
-// that the page was served with.
+// What the buttons of all pages do. Each names its deed in `data-do`.
 
-const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
-
-function say(text) {
-  document.querySelector('.status').textContent = text;
-}
-
-/** Calls the API. Whoever is not signed in any more goes to sign in, and comes back here. */
-async function call(method, path, body) {
-  const headers = { Accept: 'application/json', 'X-CSRF-Token': csrf };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
-  const answer = await fetch(path, { method, headers, body: JSON.stringify(body) });
-  if (answer.status === 401) {
-    location.assign(`/app/login?return_to=${encodeURIComponent(location.pathname + location.search)}`);
-    throw new Error('Your session is over.');
-  }
-  const text = await answer.text();
-  const json = answer.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : null;
-  if (!answer.ok) throw new Error(json?.error ?? `The gateway answers ${answer.status}.`);
-  return json;
-}
-
-/** Shows one part of the page in the place of another; its heading is read out. */
-function turn(from, to) {
-  document.getElementById(from).hidden = true;
-  document.getElementById(to).hidden = false;
-  document.querySelector(`#${to} h1`).focus();
-}
+import { say, turn } from './call.js';
+import { answerPage, deeds as challengeDeeds } from './challenge.js';
+import { deeds as factorDeeds, sayAgain } from './factors.js';
+import { call } from './step-up.js';
 
 async function end(button) {
   await call('DELETE', button.dataset.path);
@@ -41,6 +17,8 @@ async function decide(button, approve, shown) {
 }
 
 const deeds = {
+  ...challengeDeeds,
+  ...factorDeeds,
   async 'sign-out'() {
     await call('POST', '/api/v1/auth/logout');
     location.assign('/app/login');
@@ -99,3 +77,6 @@ document.addEventListener('submit', (event) => {
   event.preventDefault();
   run(event.target, event.submitter ?? event.target);
 });
+
+sayAgain();
+answerPage();

@@ -4,18 +4,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rand::TryRng as _;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::{answer, json, limit, not_issued, or_stop, person, refusal, rules, unreadable};
-use crate::api::Reply;
+use super::{answer, json, not_issued, or_stop, person, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
-use crate::identity::{Arrival, Origin};
+use crate::api::{Reply, limit};
+use crate::identity::{Arrival, Origin, user_code};
 use crate::pep::Refusal;
 use crate::store::{CliLoginRow, NewCliLogin, StoreError};
 
@@ -24,8 +24,8 @@ const LIFE: time::Duration = time::Duration::minutes(10);
 const LIFE_SECONDS: i64 = 600;
 /// How often the CLI may ask, in seconds.
 const INTERVAL: u64 = 1;
-/// Letters of codes: no vowels, so that no words come out, and none that look alike (RFC 8628 §6.1).
-const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+/// Letters of a code: 34 bits, for ten minutes, each guess by a signed-in person.
+const CODE: usize = 8;
 /// Most characters of what a device says of itself.
 const LONGEST: usize = 100;
 
@@ -66,7 +66,7 @@ async fn begin(visit: &Visit) -> Result<Reply, Refusal> {
     let id = Uuid::now_v7().to_string();
     // A code that is taken is drawn again.
     for _ in 0..3 {
-        let user_code = code().map_err(|error| not_issued(&error.into()))?;
+        let user_code = user_code(CODE).map_err(|error| not_issued(&error.into()))?;
         let new = NewCliLogin {
             id: id.clone(),
             user_code: user_code.clone(),
@@ -93,24 +93,6 @@ async fn begin(visit: &Visit) -> Result<Reply, Refusal> {
         }
     }
     Err(refusal(503, "not-issued", "no code could be drawn; try again", &[]))
-}
-
-/// Eight letters, `BCDF-GHJK`: 34 bits, for ten minutes, each guess by a signed-in person.
-fn code() -> Result<String, rand::rngs::SysError> {
-    let mut code = String::with_capacity(9);
-    while code.len() < 9 {
-        if code.len() == 4 {
-            code.push('-');
-        }
-        let mut byte = [0_u8; 1];
-        rand::rngs::SysRng.try_fill_bytes(&mut byte)?;
-        // 240 is twelve times twenty: what lies above would make some letters more likely.
-        let letter = byte.first().filter(|byte| **byte < 240).and_then(|byte| LETTERS.get(usize::from(byte % 20)));
-        if let Some(letter) = letter {
-            code.push(char::from(*letter));
-        }
-    }
-    Ok(code)
 }
 
 /// What a device says of itself, fit to be shown.
@@ -142,7 +124,7 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
     or_stop!(accepted, limit::PERSON.check(&gate.store, &user_id, now).await);
     let user = or_stop!(accepted, gate.store.user_find(&user_id).await.map_err(unreadable));
     let Some(user) = user else { return Err(accepted.stop(gone())) };
-    let arrival = Arrival::cli(&rules, login.device_name.clone());
+    let arrival = Arrival::cli(&rules, login.device_name.clone()).with_factor(shown(&login));
     let who = async || person::read(gate, &arrival, &user.id, &user.groups, now).await;
     let permit = accepted.admit(gate, "cli-session:create", who).await?;
     let (granted, intent) = permit.into_parts();
@@ -167,6 +149,11 @@ pub(in crate::api) async fn complete(visit: Visit) -> Outcome {
         Reply::done().status(503)
     });
     Ok(Visited::Admitted(reply, intent))
+}
+
+/// What the session had shown that confirmed it.
+fn shown(login: &CliLoginRow) -> Option<(OffsetDateTime, String, bool)> {
+    Some((login.factor_at?, login.factor_method.clone()?, login.factor_strong))
 }
 
 enum Ready {

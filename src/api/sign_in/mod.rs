@@ -3,8 +3,6 @@
 
 mod cli;
 mod confirm;
-mod cookie;
-mod limit;
 mod person;
 mod session;
 mod token;

@@ -1,8 +1,7 @@
 //! Signing out.
 
-use super::cookie;
 use crate::api::action::SessionEnd;
-use crate::api::{Answer, Call, Problem, Reply};
+use crate::api::{Answer, Call, Problem, Reply, cookie};
 use crate::store::CredentialKind;
 
 /// `POST /api/v1/auth/logout`: ends the session that asks, everywhere and at once.

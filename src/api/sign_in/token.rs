@@ -4,9 +4,9 @@
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{answer, limit, or_stop, parameter, refusal, rules, unreadable};
-use crate::api::Reply;
+use super::{answer, or_stop, parameter, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
+use crate::api::{Reply, limit};
 use crate::identity::{Arrival, Origin, WorkloadClaims};
 use crate::pep::Refusal;
 

@@ -5,12 +5,13 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::{cookie, limit, or_stop, parameter, person, query, refusal, rules, unreadable};
+use super::{or_stop, parameter, person, query, refusal, rules, unreadable};
 use crate::api::public::{Outcome, Visit, Visited};
 use crate::api::return_to::return_to;
-use crate::api::{Content, Reply};
-use crate::identity::{Arrival, Channel, Oidc, OidcError, Pending, Person, SESSION_COOKIE, Token};
-use crate::pep::Refusal;
+use crate::api::{Content, Reply, Services, cookie, devices, limit};
+use crate::factor::FactorError;
+use crate::identity::{Arrival, Channel, Oidc, OidcError, Pending, Person, Rules, SESSION_COOKIE, Token};
+use crate::pep::{Accepted, Refusal};
 use crate::store::{LoginChannel, LoginRow, NewLogin};
 
 /// How long the way to the identity provider and back may take.
@@ -38,7 +39,7 @@ pub(in crate::api) async fn login(visit: Visit) -> Outcome {
     }
 }
 
-async fn begin(accepted: &crate::pep::Accepted, services: &crate::api::Services) -> Result<Reply, Refusal> {
+async fn begin(accepted: &Accepted, services: &Services) -> Result<Reply, Refusal> {
     let (gate, trace) = (&services.gate, accepted.trace());
     limit::LOGIN.check(&gate.store, &trace.source_ip.to_string(), trace.at).await?;
     let pairs = query(accepted)?;
@@ -90,7 +91,8 @@ async fn callback(visit: Visit, channel: Channel) -> Outcome {
     let gate = &services.gate;
     let now = accepted.trace().at;
     or_stop!(accepted, limit::PERSON.check(&gate.store, &user.id, now).await);
-    let arrival = Arrival::web(&rules);
+    let device = or_stop!(accepted, trusted(&accepted, &services, &user.id, &rules).await);
+    let arrival = Arrival::web(&rules).on_device(device);
     let who = async || person::read(gate, &arrival, &user.id, &person.groups, now).await;
     let permit = accepted.admit(gate, "session:create", who).await?;
     let (granted, intent) = permit.into_parts();
@@ -110,6 +112,33 @@ async fn callback(visit: Visit, channel: Channel) -> Outcome {
         }
     };
     Ok(Visited::Admitted(reply, intent))
+}
+
+/// The trusted device that the browser is, if it is one of this person's, and such devices count.
+async fn trusted(
+    accepted: &Accepted,
+    services: &Services,
+    user_id: &str,
+    rules: &Rules,
+) -> Result<Option<String>, Refusal> {
+    if rules.device_max.is_zero() {
+        return Ok(None);
+    }
+    let Some(token) = cookie::get(accepted, cookie::DEVICE_COOKIE) else { return Ok(None) };
+    let (gate, now) = (&services.gate, accepted.trace().at);
+    let browser = accepted.request().headers().get("user-agent").and_then(|value| value.to_str().ok());
+    let browser = devices::summary(browser.unwrap_or_default());
+    let unknown = |error: FactorError| {
+        tracing::error!(%error, "a trusted device cannot be looked up");
+        refusal(503, "not-read", "the sign-in cannot be finished; try again", &[])
+    };
+    let desk = services.desk(accepted.trace());
+    let found = gate.factors.trusted(&desk, user_id, &token, &browser).await.map_err(unknown)?;
+    let Some(id) = found else { return Ok(None) };
+    // It lasts as long as the rules say now, not as long as they said when it was made.
+    let rows = gate.store.device_list(user_id, now).await.map_err(unreadable)?;
+    let is_fresh = rows.iter().any(|row| row.id == id && row.created_at + rules.device_max > now);
+    Ok(is_fresh.then_some(id))
 }
 
 /// The sign-in that the browser brings back, and the person for whom the provider vouches.
@@ -148,7 +177,7 @@ async fn proven(visit: &Visit, channel: Channel) -> Result<(LoginRow, Person), R
     Ok((login, person.map_err(|error| failed(oidc, channel, &error))?))
 }
 
-fn provider(services: &crate::api::Services) -> Result<&Oidc, Refusal> {
+fn provider(services: &Services) -> Result<&Oidc, Refusal> {
     let check = "set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, or OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET";
     let off = || refusal(503, "sign-in-off", "no identity provider is set up for this gateway", &[check]);
     services.oidc.as_deref().ok_or_else(off)

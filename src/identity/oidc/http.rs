@@ -1,4 +1,4 @@
-//! The way to identity providers: one HTTP client, with narrow limits.
+//! The way to identity providers and to Yubico's service: one HTTP client, with narrow limits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -106,9 +106,25 @@ impl Http {
         url: &Url,
         bearer: Option<&SecretString>,
     ) -> Result<T, FetchError> {
+        let body = self.fetch(url, "application/json", bearer).await?;
+        serde_json::from_slice(&body).map_err(|_| FetchError::Unreadable)
+    }
+
+    /// Gets a plain text.
+    pub(crate) async fn get_text(&self, url: &Url) -> Result<String, FetchError> {
+        let body = self.fetch(url, "text/plain", None).await?;
+        String::from_utf8(body).map_err(|_| FetchError::Unreadable)
+    }
+
+    async fn fetch(
+        &self,
+        url: &Url,
+        accept: &'static str,
+        bearer: Option<&SecretString>,
+    ) -> Result<Vec<u8>, FetchError> {
         let mut request = HttpRequest::new(Vec::new());
         *request.uri_mut() = url.as_str().parse().map_err(|_| FetchError::Unaskable)?;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
         if let Some(token) = bearer {
             let value = format!("Bearer {}", token.expose_secret());
             let mut value = HeaderValue::from_str(&value).map_err(|_| FetchError::Unaskable)?;
@@ -117,7 +133,7 @@ impl Http {
         }
         let answer = self.send(request).await?;
         match answer.status().as_u16() {
-            200 => serde_json::from_slice(answer.body()).map_err(|_| FetchError::Unreadable),
+            200 => Ok(answer.into_body()),
             other => Err(FetchError::Status(other)),
         }
     }

@@ -24,6 +24,7 @@ use url::Url;
 use crate::config::SignInSettings;
 
 pub use error::{OidcError, Told};
+pub(crate) use http::Http;
 pub use http::{FetchError, SetupError};
 pub use jwt::TokenError;
 pub(super) use jwt::{Expected, Purpose, Verified, VerifyError, unverified_issuer, verify};

@@ -1,7 +1,7 @@
 //! Decisions: permits, forbids, challenges, shadow policies, and what people are told.
 
 use super::super::{Approval, ChallengeKind, Context, Exec, Mfa, PrincipalKind, ResourceRef, Verdict, WorkloadFacts};
-use super::{ask, assert_denied_by, bundle, ids, of_app, ordinary, rack, user};
+use super::{ask, assert_denied_by, bundle, ids, of_app, ordinary, rack, unproved, user};
 use crate::routes::Resource;
 
 const STEP_UP: &str = include_str!("step-up.cedar");
@@ -20,7 +20,7 @@ fn guarded_with(team: &str) -> super::Bundle {
 }
 
 fn proved(age_s: i64, strong: bool) -> Mfa {
-    Mfa { age_s, phishing_resistant: strong, bound_to_request: strong, method: "webauthn".to_owned() }
+    Mfa { age_s, phishing_resistant: strong, bound_to_request: strong, method: "webauthn".to_owned(), ..Mfa::never() }
 }
 
 #[test]
@@ -78,13 +78,13 @@ fn a_challenge_is_posed_only_where_it_helps() {
 fn both_evaluations_are_kept() {
     let bundle = guarded();
     let release = of_app(Resource::Release, "shop/R1");
-    let decision = ask(&bundle, &user("deployer"), "release:promote", &release, &ordinary());
+    let decision = ask(&bundle, &user("deployer"), "release:promote", &release, &unproved());
     assert_eq!(ids(&decision), ["approvals.production", "step-up.mutate"]);
     let hypothetical = decision.hypothetical().unwrap();
     assert_eq!(hypothetical.assumed, [ChallengeKind::Approval, ChallengeKind::Mfa]);
     assert_eq!(hypothetical.verdict, Verdict::Allow);
     assert_eq!(hypothetical.reasons.iter().map(|id| &**id).collect::<Vec<_>>(), ["roles.deployer-deploys"]);
-    let hopeless = ask(&bundle, &user("viewer"), "release:promote", &release, &ordinary());
+    let hopeless = ask(&bundle, &user("viewer"), "release:promote", &release, &unproved());
     assert_eq!(hopeless.hypothetical().map(|second| second.verdict), Some(Verdict::Deny));
 }
 
@@ -94,7 +94,7 @@ fn a_forbid_without_challenge_is_final() {
     let mut locked = user("deployer");
     locked.locked = true;
     let release = of_app(Resource::Release, "shop/R1");
-    let decision = ask(&bundle, &locked, "release:promote", &release, &ordinary());
+    let decision = ask(&bundle, &locked, "release:promote", &release, &unproved());
     assert_eq!(decision.verdict(), Verdict::Deny);
     assert_eq!(ids(&decision), ["approvals.production", "guardrails.locked", "step-up.mutate"]);
     assert!(decision.hypothetical().is_none(), "nothing to assume");
@@ -110,7 +110,7 @@ fn shadow_policies_are_recorded_and_not_enforced() {
         forbid (principal, action == Action::\"app:read\", resource) when { principal.locked };
         @id(\"trial.fails\") @why(\"w\") @mode(\"shadow\")
         forbid (principal, action == Action::\"rack:read\", resource)
-        when { context.mfa.age_s + 9223372036854775807 > 0 };";
+        when { context.credential_age_s + 9223372036854775807 > 0 };";
     let bundle = bundle(&[("policies/trial.cedar", forbid)]);
     let service = of_app(Resource::Service, "shop/web");
     let (vic, now) = (user("viewer"), ordinary());
@@ -227,7 +227,7 @@ fn people_are_told_what_would_help() {
             release.clone(),
             "release:promote on Release shop/R1 refused: production needs two approvals (approvals.production), and \
           changes need a second factor (step-up.mutate); it would pass with an approval by somebody else, then a \
-          fresh second factor",
+          second factor",
         ),
         (user(""), "release:promote", release.clone(), "not permitted"),
         (user("superuser"), "app:list", rack(), "not permitted"),
@@ -237,7 +237,7 @@ fn people_are_told_what_would_help() {
             release,
             "release:promote on Release shop/R1 refused: production needs two approvals (approvals.production), \
              and changes need a second factor (step-up.mutate); it would pass with an approval by somebody else, then \
-             a fresh second factor",
+             a second factor",
         ),
         (
             user("viewer"),
@@ -247,7 +247,7 @@ fn people_are_told_what_would_help() {
         ),
     ];
     for (who, action, resource, expected) in cases {
-        let told = ask(&bundle, &who, action, &resource, &ordinary()).explain();
+        let told = ask(&bundle, &who, action, &resource, &unproved()).explain();
         assert_eq!(told, expected);
     }
 }
@@ -260,4 +260,74 @@ fn what_clients_choose_is_told_harmlessly() {
     let told = told.explain();
     assert!(told.contains("shop/?s?n?[31m?xxx"), "{told}");
     assert!(!told.contains('%') && !told.contains(char::is_control) && told.len() < 300, "{told}");
+}
+
+/// A passkey is asked for where nothing less is enough, and a factor for the request where one for
+/// the request was given already.
+#[test]
+fn the_least_factor_is_asked_for() {
+    use ChallengeKind::{Mfa as Factor, MfaBound as Bound};
+    let keys = "@id(\"keys.rack\") @why(\"w\") @challenge(\"mfa\")
+        forbid (principal, action in Action::\"rack-admin\", resource) unless { context.mfa.phishing_resistant };";
+    let bundle = bundle(&[("policies/step-up.cedar", STEP_UP), ("policies/keys.cedar", keys)]);
+    let certificate = ResourceRef::new(Resource::Certificate, "acme".to_owned(), None);
+    let service = of_app(Resource::Service, "shop/web");
+    let weak = |age_s, bound| Mfa { bound_to_request: bound, ..proved(age_s, false) };
+    let cases = [
+        ("service:restart", &service, Mfa::never(), Some(Factor), false),
+        ("rack:update", &rack(), Mfa::never(), Some(Factor), true),
+        ("rack:update", &rack(), weak(0, false), Some(Factor), true),
+        // What was given for the request is what policies see: only its like can take its place.
+        ("rack:update", &rack(), weak(0, true), Some(Bound), true),
+        ("service:restart", &service, weak(601, true), Some(Bound), false),
+        ("rack:update", &rack(), proved(0, true), None, false),
+        ("certificate:delete", &certificate, Mfa::never(), Some(Bound), true),
+        ("certificate:delete", &certificate, weak(0, true), Some(Bound), true),
+    ];
+    for (action, resource, mfa, factor, strong) in cases {
+        let context = Context { mfa: mfa.clone(), ..unproved() };
+        let decision = ask(&bundle, &user("admin"), action, resource, &context);
+        assert_eq!((decision.factor(), decision.strong()), (factor, strong), "{action} {mfa:?}: {decision:?}");
+        assert_eq!(decision.verdict() == Verdict::Challenge, factor.is_some(), "{action} {mfa:?}");
+    }
+    let mut token = user("admin");
+    token.kind = PrincipalKind::ApiToken;
+    let decision = ask(&bundle, &token, "rack:update", &rack(), &unproved());
+    assert_eq!((decision.verdict(), ids(&decision)), (Verdict::Deny, vec!["keys.rack"]), "machines have no factors");
+}
+
+#[test]
+fn people_are_told_which_factor_would_help() {
+    let bundle = bundle(&[]);
+    let app = of_app(Resource::App, "shop");
+    let mut locked = user("admin");
+    locked.locked = true;
+    let cases = [
+        (
+            user("viewer"),
+            "app:read",
+            "app:read on App shop refused: this session has not shown a second factor yet (step-up.session); it \
+             would pass with a second factor",
+        ),
+        (
+            user("admin"),
+            "app:delete",
+            "app:delete on App shop refused: this needs a second factor that is given for this very request \
+             (step-up.bound); it would pass with a second factor for this very request",
+        ),
+        (
+            user("viewer"),
+            "app:delete",
+            "app:delete on App shop refused: no policy permits it to your roles; roles that may: admin",
+        ),
+        (locked, "app:delete", "app:delete on App shop refused: this account or token is locked (guardrails.locked)"),
+    ];
+    for (who, action, expected) in cases {
+        assert_eq!(ask(&bundle, &who, action, &app, &unproved()).explain(), expected);
+    }
+    let keys = "@id(\"keys.apps\") @why(\"apps are deleted with a key\") @challenge(\"mfa_bound\")
+        forbid (principal, action == Action::\"app:delete\", resource) unless { context.mfa.phishing_resistant };";
+    let bundle = super::bundle(&[("policies/keys.cedar", keys)]);
+    let told = ask(&bundle, &user("admin"), "app:delete", &app, &unproved()).explain();
+    assert!(told.ends_with("; it would pass with a security key or passkey for this very request"), "{told}");
 }

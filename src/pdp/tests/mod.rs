@@ -4,6 +4,7 @@ mod decisions;
 mod loading;
 mod reviewed;
 mod slicing;
+mod step_up;
 mod suites;
 mod table;
 mod traps;
@@ -14,10 +15,16 @@ use crate::routes::Resource;
 use std::net::{IpAddr, Ipv4Addr};
 use time::macros::datetime;
 
-/// The default sources with these files added.
+/// The default sources with these files added, in place of those of the same name. Canaries watch
+/// over the defaults, not over what replaces them.
 fn sources(added: &[(&str, &str)]) -> Sources {
     let mut sources = Sources::embedded("dev");
     for (name, text) in added {
+        let before = sources.policies.len();
+        sources.policies.retain(|file| file.name != *name);
+        if sources.policies.len() < before {
+            sources.tests.retain(|file| !file.name.ends_with("canaries.json"));
+        }
         sources.policies.push(SourceFile::new(*name, *text));
     }
     sources
@@ -31,6 +38,7 @@ fn user(role: &str) -> Principal {
     Principal {
         roles: if role.is_empty() { Vec::new() } else { vec![role.to_owned()] },
         email: "somebody@example.com".to_owned(),
+        enrolled: true,
         locked: false,
         version: 1,
         ..Principal::nobody(PrincipalKind::User, format!("the {role}"))
@@ -46,13 +54,21 @@ fn of_app(kind: Resource, id: &str) -> ResourceRef {
     ResourceRef::new(kind, id.to_owned(), app)
 }
 
+/// Circumstances in which nothing but rights is missing: a second factor for this very request.
 fn ordinary() -> Context {
+    let fresh = Mfa { age_s: 0, bound_to_request: true, method: "totp".to_owned(), ..Mfa::never() };
+    Context { mfa: fresh, ..unproved() }
+}
+
+/// Circumstances in which no second factor was shown.
+fn unproved() -> Context {
     Context {
         now: datetime!(2026-01-01 12:00 UTC),
         source_ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         mfa: Mfa::never(),
         approval: Approval::none(),
         credential: "cli-session".to_owned(),
+        credential_age_s: 3600,
         break_glass: String::new(),
         exec: None,
     }

@@ -3,7 +3,7 @@
 use super::super::{SourceFile, SuiteReport, explain, run_suite};
 use super::{Bundle, bundle};
 
-const CAST: &str = r#"{"principals": {
+const CAST: &str = r#"{"context": {"mfa": {"age_s": 0, "bound_to_request": true}}, "principals": {
     "vic": {"kind": "User", "roles": ["viewer"]},
     "gone": {"kind": "User", "id": "vic", "roles": ["viewer"], "locked": true}
 }}"#;
@@ -63,7 +63,13 @@ fn challenges_and_shadows_can_be_expected() {
         forbid (principal, action == Action::\"app:list\", resource) unless { context.mfa.age_s <= 60 };
         @id(\"s.t\") @why(\"w\") @mode(\"shadow\") forbid (principal, action == Action::\"app:read\", resource);";
     let cases = [
-        case("c", "vic", "app:list", "\"decision\": \"challenge\", \"reasons\": [\"s.m\"], \"challenges\": [\"mfa\"]"),
+        case(
+            "c",
+            "vic",
+            "app:list",
+            "\"context\": {\"mfa\": {\"age_s\": 61}}, \
+              \"decision\": \"challenge\", \"reasons\": [\"s.m\"], \"challenges\": [\"mfa\"]",
+        ),
         case(
             "a",
             "vic",
@@ -144,7 +150,7 @@ fn a_question_is_explained_at_length() {
     let told = explain(&bundle, std::slice::from_ref(&cast), question).unwrap();
     let expected = format!(
         "challenge: service:restart on Service shop/web refused: changes need a second factor (step-up.mutate); it \
-         would pass with a fresh second factor\n  by step-up.mutate: changes need a second factor\n  with mfa it \
+         would pass with a second factor\n  by step-up.mutate: changes need a second factor\n  with mfa it \
          would be allow by [roles.ops-operates]\n  bundle {}",
         bundle.digest()
     );

@@ -15,6 +15,7 @@ const MUTATING: &[&str] = &[
     "credential-create",
     "identity-admin",
     "settings-admin",
+    "own-factors",
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! Cedar's traps, each with what this room does about it. In all of them plain Cedar allows.
 
 use super::super::{Bundle, Context, PrincipalKind, ResourceRef, SourceFile, Verdict};
-use super::{ask, assert_denied_by, bundle, ids, of_app, ordinary, rack, sources, user};
+use super::{ask, assert_denied_by, bundle, ids, of_app, ordinary, rack, sources, unproved, user};
 use crate::routes::Resource;
 use cedar_policy::Entities;
 
@@ -45,14 +45,14 @@ fn a_guardrail_that_cannot_bite_is_refused() {
 fn an_evaluation_error_denies() {
     let overflow =
         "@id(\"x.a\") @why(\"w\") forbid (principal == User::\"the viewer\", action == Action::\"app:list\", resource)
-        when { context.mfa.age_s + 9223372036854775807 > 0 };";
+        when { context.credential_age_s + 9223372036854775807 > 0 };";
     let bundle = bundle(&[("policies/x.cedar", overflow)]);
     let decision = ask(&bundle, &user("viewer"), "app:list", &rack(), &ordinary());
     assert_eq!(decision.verdict(), Verdict::Deny);
     assert_eq!(decision.errors().len(), 1);
     assert!(decision.errors()[0].contains("overflow"), "{:?}", decision.errors());
     assert_eq!(ids(&decision), ["roles.viewer-looks"], "what it would have been allowed by");
-    let sentinel = ordinary().mfa.age_s;
+    let sentinel = unproved().mfa.age_s;
     assert!(sentinel.checked_add(sentinel).is_some(), "`never` must not overflow in sums");
 }
 
@@ -175,7 +175,7 @@ fn nobody_is_challenged_in_vain() {
     let step_up = include_str!("step-up.cedar");
     let bundle = bundle(&[("policies/step-up.cedar", step_up)]);
     let app = of_app(Resource::Service, "shop/web");
-    assert_denied_by(&ask(&bundle, &user("viewer"), "service:restart", &app, &ordinary()), "step-up.mutate");
-    let stranger = ask(&bundle, &user(""), "service:restart", &app, &ordinary());
+    assert_denied_by(&ask(&bundle, &user("viewer"), "service:restart", &app, &unproved()), "step-up.mutate");
+    let stranger = ask(&bundle, &user(""), "service:restart", &app, &unproved());
     assert_eq!((stranger.verdict(), stranger.explain().as_str()), (Verdict::Deny, "not permitted"));
 }

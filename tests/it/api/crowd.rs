@@ -1,6 +1,6 @@
 //! With ten thousand sessions of a thousand people, asking who one is reads no whole table.
 
-use rack_gateway::http::{PolicySource, Running};
+use rack_gateway::http::Running;
 use rack_gateway::identity::{Arrival, Origin, Rules};
 use rack_gateway::upstream::Limits;
 use serde_json::json;
@@ -8,13 +8,13 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::with;
 use crate::harness::Db;
-use crate::harness::gateway::launch;
+use crate::harness::gateway::{launch, without_step_up};
 use crate::identity::plans::{IDENTITY, crowd, scans};
 use crate::rows::CountingRack;
 use crate::sign_in::{Send, json as body_of};
 
 async fn start(db: &Db, rack: &CountingRack) -> Running {
-    launch(db, rack.addr, PolicySource { dir: None, rack: "acme/dev".to_owned() }, Limits::default()).await
+    launch(db, rack.addr, without_step_up(), Limits::default()).await
 }
 
 /// What was read whole and what by an index, once nobody is connected any more: what a connection has

@@ -21,7 +21,7 @@ use crate::replay::peer::Message;
 use crate::sign_in::{Browser, ORIGIN, Send, json};
 
 /// A browser with a session of this person.
-async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
+pub async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
     let mut browser = Browser::default();
     let token = admit(gateway, Arrival::web(&Rules::default()), Some(user)).await;
     browser.cookies.insert("__Host-rgw_session".to_owned(), token);
@@ -29,7 +29,7 @@ async fn at_the_browser(gateway: &Gateway, user: &UserRow) -> Browser {
 }
 
 /// A fresh credential; nothing is recorded.
-async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) -> String {
+pub async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) -> String {
     let gate = &gateway.running.gate;
     let origin = Origin { source_ip: "192.0.2.7".parse().unwrap(), user_agent: Some("test") };
     let token = arrival.admit(&gate.store, user.map(|user| user.id.clone()), origin, gate.clock.now()).await;
@@ -37,7 +37,7 @@ async fn admit(gateway: &Gateway, arrival: Arrival, user: Option<&UserRow>) -> S
 }
 
 /// A fresh CLI session of this person.
-async fn at_the_cli(gateway: &Gateway, user: &UserRow) -> String {
+pub async fn at_the_cli(gateway: &Gateway, user: &UserRow) -> String {
     admit(gateway, Arrival::cli(&Rules::default(), "laptop".to_owned()), Some(user)).await
 }
 
@@ -74,31 +74,31 @@ fn silent(gateway: &Gateway) -> Issuer<'_> {
 }
 
 /// The person who holds this role.
-async fn person(gateway: &Gateway, role: &str) -> UserRow {
+pub async fn person(gateway: &Gateway, role: &str) -> UserRow {
     let found = gateway.running.gate.store.user_find_by_email(&format!("{role}@example.com")).await;
     found.unwrap().unwrap_or_else(|| panic!("nobody is {role}"))
 }
 
 /// Somebody new, with this role.
-async fn somebody(gateway: &Gateway, role: &str) -> UserRow {
+pub async fn somebody(gateway: &Gateway, role: &str) -> UserRow {
     let email = format!("{}@example.com", uuid::Uuid::now_v7());
     silent(gateway).create_user(&email, "Somebody", &[role.to_owned()]).await.unwrap()
 }
 
 /// A request with a token.
-fn with<'a>(token: &str, send: Send<'a>) -> Send<'a> {
+pub fn with<'a>(token: &str, send: Send<'a>) -> Send<'a> {
     send.header("Authorization", format!("Bearer {token}"))
 }
 
 /// A request from a page of this browser's session.
-async fn from_page(browser: &Browser, addr: SocketAddr, send: Send<'_>) -> Message {
+pub async fn from_page(browser: &Browser, addr: SocketAddr, send: Send<'_>) -> Message {
     let send =
         send.header("Origin", ORIGIN).header("Sec-Fetch-Site", "same-origin").header("X-CSRF-Token", browser.csrf());
     browser.clone().send(addr, send).await
 }
 
 /// Asks with a token for what must be answered so; gives what it holds.
-async fn ask(gateway: &Gateway, token: &str, send: Send<'_>, status: u16) -> Value {
+pub async fn ask(gateway: &Gateway, token: &str, send: Send<'_>, status: u16) -> Value {
     let what = format!("{} {}", send.method, send.target);
     let answer = with(token, send).to(gateway.addr()).await;
     assert_eq!(answer.status(), status, "{what}: {}", String::from_utf8_lossy(&answer.body));
@@ -106,6 +106,6 @@ async fn ask(gateway: &Gateway, token: &str, send: Send<'_>, status: u16) -> Val
 }
 
 /// A request without a body.
-fn plain<'a>(method: &'a str, target: &'a str) -> Send<'a> {
+pub fn plain<'a>(method: &'a str, target: &'a str) -> Send<'a> {
     Send { method, ..Send::get(target) }
 }

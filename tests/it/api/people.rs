@@ -1,12 +1,11 @@
 //! People and their sessions.
 
-use rack_gateway::http::PolicySource;
 use rack_gateway::store::UserRow;
 use rack_gateway::upstream::Limits;
 use serde_json::json;
 
 use super::{ask, at_the_browser, at_the_cli, from_page, person, plain, somebody, with};
-use crate::harness::gateway::launch;
+use crate::harness::gateway::{launch, without_step_up};
 use crate::harness::{Db, Gateway};
 use crate::rows::CountingRack;
 use crate::sign_in::{Send, json as body_of};
@@ -210,7 +209,7 @@ async fn what_is_changed_by_one_replica_holds_on_the_other() {
     let db = Db::postgres().await;
     let rack = CountingRack::start().await;
     let here = Gateway::start(&db, rack.addr).await;
-    let policy = PolicySource { dir: None, rack: "acme/dev".to_owned() };
+    let policy = without_step_up();
     let there = launch(&db, rack.addr, policy, Limits::default()).await;
     let admin = here.token("admin").to_owned();
     let addr = there.addr;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::gateway::{RACK_PASSWORD, SECRET_KEY};
+use super::policies::without_step_up;
 
 /// Starting takes a fraction of this.
 const HANG: Duration = Duration::from_secs(60);
@@ -126,7 +127,9 @@ impl Serving {
         more: &[(&str, &str)],
     ) -> Result<Self, String> {
         let host = format!("http://{rack}");
+        let policies = without_step_up();
         let mut env = vec![
+            ("RGW_POLICY_DIR", policies.to_str().unwrap()),
             ("RGW_DATABASE_URL", database),
             ("RACK", "acme/dev"),
             ("RACK_HOST", &host),

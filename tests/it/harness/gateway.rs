@@ -44,7 +44,7 @@ impl Gateway {
 
     /// The same with policies of a folder, or with other limits.
     pub async fn start_with(db: &Db, rack: SocketAddr, policies: Option<PathBuf>, limits: Limits) -> Self {
-        let policy = PolicySource { dir: policies, rack: "acme/dev".to_owned() };
+        let policy = policies.map_or_else(without_step_up, |dir| PolicySource { dir: Some(dir), ..all_policies() });
         Self::of(launch(db, rack, policy, limits).await).await
     }
 
@@ -135,12 +135,13 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
     let address = listener.local_addr().unwrap();
     let launch = Launch {
         store,
-        policy: PolicySource { dir: None, rack: "acme/dev".to_owned() },
+        policy: without_step_up(),
         keyring: Keyring::new(&SecretString::from(SECRET_KEY), None).unwrap(),
         accept_loss: false,
         rack: rack_settings(rack),
         sign_in: None,
         workloads: WorkloadSettings::default(),
+        yubico: None,
         catalog: Catalog::unpinned(),
         admins: Vec::new(),
         limits: Limits::default(),
@@ -152,6 +153,16 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
         sink: None,
     };
     change(launch).start().await.unwrap()
+}
+
+/// The policies that are compiled in.
+pub fn all_policies() -> PolicySource {
+    PolicySource { dir: None, rack: "acme/dev".to_owned() }
+}
+
+/// The same without step-up.
+pub fn without_step_up() -> PolicySource {
+    PolicySource { dir: Some(super::policies::without_step_up()), ..all_policies() }
 }
 
 /// Its public name, and the address at which tests reach it.

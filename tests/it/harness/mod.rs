@@ -1,6 +1,7 @@
 //! What the tests stand on: databases, a gateway in process, the real binary, people with tokens, a
 //! browser.
 
+pub mod authenticator;
 pub mod binary;
 pub mod browser;
 pub mod cut;

@@ -9,11 +9,11 @@ use rack_gateway::routes::{CONSOLE, Kind, RACK, Row, Serves};
 use crate::harness::{Db, Gateway, basic, issuer};
 use crate::replay::peer::Wire;
 pub use sample::CountingRack;
-use sample::request;
+pub use sample::request;
 
 /// Which groups each role holds: `predecessor` roles over all routes, written here by hand so that the
 /// policies are checked against something that is not Cedar.
-fn may(role: &str, row: &Row) -> bool {
+pub fn may(role: &str, row: &Row) -> bool {
     let viewer: &[&str] = &["read", "build-read", "log-read", "console"];
     let ops: &[&str] = &["operate", "shell", "release-read"];
     let deployer: &[&str] = &["deploy", "env-read", "source-read"];

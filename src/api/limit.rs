@@ -7,8 +7,11 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::identity::IdentifyError;
 use crate::pep::Refusal;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
+
+use super::Problem;
 
 /// So many tries in a window, under a name of its own.
 #[derive(Clone, Copy, Debug)]
@@ -38,20 +41,34 @@ pub(super) const EXCHANGE: Limit = Limit { name: "exchange", most: 120, window: 
 /// Identity tokens of one repository.
 pub(super) const REPOSITORY: Limit = Limit { name: "repository", most: 60, window: MINUTE };
 
+/// Proofs that a CLI shows for one challenge.
+pub(super) const PROOF: Limit = Limit { name: "proof", most: 10, window: TEN };
+
 impl Limit {
     /// Counts a try of `who`.
     ///
     /// # Errors
     /// When there were too many, or when they cannot be counted.
     pub(super) async fn check(self, store: &Store, who: &str, now: OffsetDateTime) -> Result<(), Refusal> {
+        let unreadable = |error| Refusal::Credential(IdentifyError::Unavailable(error));
+        self.hit(store, who, now).await.map_err(unreadable)?.map_or(Ok(()), |seconds| Err(Refusal::TooMany(seconds)))
+    }
+
+    /// The same behind a decision.
+    ///
+    /// # Errors
+    /// As [`Limit::check`].
+    pub(super) async fn spare(self, store: &Store, who: &str, now: OffsetDateTime) -> Result<(), Problem> {
+        self.hit(store, who, now).await?.map_or(Ok(()), |seconds| Err(Problem::TooMany(seconds)))
+    }
+
+    /// Counts a try; seconds until the next may pass when there were too many.
+    async fn hit(self, store: &Store, who: &str, now: OffsetDateTime) -> Result<Option<u64>, StoreError> {
         // Hashed: the table is no list of who was here.
         let digest = Sha256::new().chain_update(self.name).chain_update([0]).chain_update(who).finalize();
         let key = format!("{}:{}", self.name, hex::encode(&digest[..]));
-        let state = store.rate_hit(&key, self.window, now).await.map_err(super::unreadable)?;
-        if state.count <= self.most {
-            return Ok(());
-        }
+        let state = store.rate_hit(&key, self.window, now).await?;
         let seconds = (state.resets_at - now).whole_seconds().max(1);
-        Err(Refusal::TooMany(u64::try_from(seconds).unwrap_or(1)))
+        Ok((state.count > self.most).then(|| u64::try_from(seconds).unwrap_or(1)))
     }
 }

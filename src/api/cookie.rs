@@ -6,6 +6,8 @@ use crate::pep::Accepted;
 
 /// What ties a sign-in under way to the browser that began it.
 pub(super) const LOGIN_COOKIE: &str = "__Host-rgw_login";
+/// What makes a browser one that its person trusts.
+pub(super) const DEVICE_COOKIE: &str = "__Host-rgw_device";
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
@@ -30,7 +32,12 @@ pub(super) fn clear_session() -> String {
 /// The value of a cookie that is there once.
 pub(super) fn get(accepted: &Accepted, name: &str) -> Option<String> {
     let headers = accepted.request().headers().get_all("cookie").filter_map(|value| value.to_str().ok());
-    let pairs = headers.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    find(headers.flat_map(|text| text.split(';')), name)
+}
+
+/// The same among the pairs of `Cookie` headers.
+pub(super) fn find<'a>(pairs: impl Iterator<Item = &'a str>, name: &str) -> Option<String> {
+    let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
     let mut values = pairs.filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
     values.next().filter(|_| values.next().is_none())
 }
