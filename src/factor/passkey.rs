@@ -117,8 +117,7 @@ impl Passkeys {
     ) -> Result<(Value, String), PasskeyError> {
         let others: Result<Vec<_>, PasskeyError> =
             others.iter().map(|row| Ok(kept(row)?.passkey.cred_id().clone())).collect();
-        let (options, state) =
-            self.webauthn.start_passkey_registration(user, names.0, names.1, Some(others?))?;
+        let (options, state) = self.webauthn.start_passkey_registration(user, names.0, names.1, Some(others?))?;
         Ok((written(&options)?, text(&state)?))
     }
 

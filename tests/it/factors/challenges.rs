@@ -38,11 +38,15 @@ async fn an_answer_opens_the_session_that_was_asked(db: Db) {
     let before = scene.session(person.token()).await;
     scene.pass(Duration::seconds(30));
     let body = json!({ "method": "totp", "code": person.code(&scene) });
-    let answer = from_page(&person.browser, scene.gateway.addr(), Send::json("POST", &answer_to(&challenge), &body)).await;
+    let answer =
+        from_page(&person.browser, scene.gateway.addr(), Send::json("POST", &answer_to(&challenge), &body)).await;
     assert_eq!(body_of(&answer), json!({ "state": "answered", "return_to": null }));
     let records = scene.gateway.records_until(answer.header("rack-gateway-request-id").unwrap(), 4).await;
     let change = records.iter().find(|record| record["kind"] == "admin").unwrap();
-    assert_eq!((&change["action"], &change["detail"]["asked_action"]), (&json!("challenge:answer"), &json!("app:delete")));
+    assert_eq!(
+        (&change["action"], &change["detail"]["asked_action"]),
+        (&json!("challenge:answer"), &json!("app:delete"))
+    );
     let asked = scene.session(&cli).await;
     assert_eq!((asked.factor_at, asked.factor_method.as_deref()), (Some(scene.now()), Some("totp")));
     assert_eq!(scene.session(person.token()).await.factor_at, before.factor_at, "of no other session");
@@ -64,7 +68,10 @@ async fn an_answer_for_one_request_opens_nothing_else(db: Db) {
     let cli = person.cli(&scene).await;
     let page = |new| NewChallenge { return_to: Some("/app/cli-token".to_owned()), ..new };
     let challenge = scene.pose_with(&cli, Needs::Bound, Way::Link, page).await;
-    assert_eq!(person.answer(&scene, &challenge, 200).await, json!({ "state": "answered", "return_to": "/app/cli-token" }));
+    assert_eq!(
+        person.answer(&scene, &challenge, 200).await,
+        json!({ "state": "answered", "return_to": "/app/cli-token" })
+    );
     assert_eq!(scene.session(&cli).await.factor_at, None);
     let row = scene.challenge(&challenge.id).await;
     assert_eq!((row.method.as_deref(), row.answered_strong, row.proof_hash), (Some("totp"), false, None));
@@ -84,7 +91,9 @@ async fn challenges_are_their_own_persons(db: Db) {
     let challenge = scene.pose(&person.cli(&scene).await, Needs::Mfa, Way::Link).await;
     let unknown = uuid::Uuid::now_v7().to_string();
     let machine = scene.gateway.token("cicd").to_owned();
-    for (what, body) in [("", None), ("/webauthn", None), ("/answer", Some(json!({ "method": "totp", "code": "123456" })))] {
+    for (what, body) in
+        [("", None), ("/webauthn", None), ("/answer", Some(json!({ "method": "totp", "code": "123456" })))]
+    {
         let mut said = Vec::new();
         for id in [&challenge.id, &unknown] {
             let target = format!("{}{what}", path(id));
