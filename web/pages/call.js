@@ -13,7 +13,7 @@ export class Problem extends Error {
 
   /** Whether it is the problem of this slug. */
   is(slug) {
-    return this.type.endsWith(`/problems/${slug}`);
+    return this.type === `/problems/${slug}`;
   }
 }
 

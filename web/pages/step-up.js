@@ -14,6 +14,7 @@ export async function call(method, path, body) {
   try {
     return await send(method, path, body);
   } catch (problem) {
+    if (problem.is?.('enrolment')) location.assign(`/app/factors?return_to=${here()}`);
     if (!problem.challenge) throw problem;
     const mine = last.then(() => stepUp(problem.challenge));
     last = mine.catch(() => {});
@@ -55,10 +56,6 @@ function fill(dialog, asked) {
 
 /** Asks for a second factor; fails when the person does not go on. */
 async function stepUp(challenge) {
-  if (!challenge.enrolled) {
-    location.assign(`/app/factors?return_to=${here()}`);
-    throw new Error('Set up a second factor first.');
-  }
   const dialog = document.getElementById('step-up');
   fill(dialog, await send('GET', `/api/v1/challenges/${encodeURIComponent(challenge.id)}`));
   const over = new AbortController();

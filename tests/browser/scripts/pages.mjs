@@ -2,51 +2,11 @@
 // something is done. `code` is that of a waiting command line, `other` the name of another session to
 // end. Gives what each page is, what axe-core finds wrong with it, and what was seen.
 
-import { run, screenshot, screenshots, violations } from '../lib.mjs';
-
-const NARROW = { width: 360, height: 800 };
-const LEAST = { width: 320, height: 640 };
+import { eyes } from '../eyes.mjs';
+import { run } from '../lib.mjs';
 
 await run(async ({ input, context, page, complaints }) => {
-  const wrong = [];
-  const pictures = [];
-
-  /** Looks at the page from all sides. */
-  async function look(name) {
-    const size = page.viewportSize();
-    for (const colorScheme of ['light', 'dark']) {
-      await page.emulateMedia({ colorScheme });
-      wrong.push(...(await violations(page)).map((what) => `${name}, ${colorScheme}: ${what}`));
-    }
-    pictures.push(...(await screenshots(page, name)));
-    await page.setViewportSize(NARROW);
-    pictures.push(await screenshot(page, `${name}-narrow`));
-    await page.setViewportSize(LEAST);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    if (wide > LEAST.width) wrong.push(`${name}: ${wide} pixels wide in a window of ${LEAST.width}`);
-    await page.setViewportSize(size);
-  }
-
-  /** Presses Tab until `target` has the focus, then Enter. */
-  async function press(target) {
-    await page.evaluate(() => document.activeElement?.blur());
-    for (let step = 0; step < 40; step += 1) {
-      await page.keyboard.press('Tab');
-      if (await target.evaluate((element) => element === document.activeElement)) {
-        const outline = await target.evaluate((element) => getComputedStyle(element).outlineStyle);
-        if (outline === 'none') wrong.push(`${await target.textContent()}: the focus is not seen`);
-        await page.keyboard.press('Enter');
-        return;
-      }
-    }
-    throw new Error(`no way by keyboard to ${target}`);
-  }
-
-  /** Browsers complain about a page that comes with this status. */
-  function forgive(status) {
-    complaints.splice(0, complaints.length, ...complaints.filter((text) => !text.includes(`status of ${status}`)));
-  }
-
+  const { wrong, pictures, look, press, expectFocus, forgive } = eyes(page, complaints);
   const to = (path) => page.goto(`${input.origin}${path}`);
   const button = (name, exact = true) => page.getByRole('button', { name, exact });
 
@@ -86,10 +46,7 @@ await run(async ({ input, context, page, complaints }) => {
   const code = await page.locator('.big').textContent();
   await look('cli-ask');
   await press(button('Confirm'));
-  const confirmed = page.getByRole('heading', { name: 'Your command line is signed in' });
-  await confirmed.waitFor();
-  const isRead = await confirmed.evaluate((element) => element === document.activeElement);
-  if (!isRead) wrong.push('cli-confirmed: the heading is not read out');
+  await expectFocus(page.getByRole('heading', { name: 'Your command line is signed in' }), 'cli-confirmed');
   await look('cli-confirmed');
   await to(`/app/cli?code=${input.code}`);
   const again = await page.getByRole('alert').textContent();

@@ -1,6 +1,7 @@
 //! Second factors: proofs that are believed, and those that are not.
 
 mod api;
+mod browser;
 mod challenges;
 mod console;
 mod devices;
