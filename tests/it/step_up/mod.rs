@@ -6,6 +6,7 @@ mod handshake;
 mod link;
 mod recorded;
 mod replays;
+mod sockets;
 mod total;
 
 use std::collections::BTreeMap;
