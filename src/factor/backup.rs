@@ -62,7 +62,8 @@ mod tests {
             assert_eq!(Code::parse(text).unwrap().hash("ada"), plain.hash("ada"), "{text}");
         }
         assert_eq!(plain.shown().expose_secret(), "ABCD-EFGH-JKLM-NPQR");
-        for odd in ["", "ABCDEFGHJKLMNPQ", "ABCDEFGHJKLMNPQRS", "ABCDEFGHJKLMNPQO", "ABCDEFGHJKLMNPQ1", "ÄBCDEFGHJKLMNPQ"]
+        for odd in
+            ["", "ABCDEFGHJKLMNPQ", "ABCDEFGHJKLMNPQRS", "ABCDEFGHJKLMNPQO", "ABCDEFGHJKLMNPQ1", "ÄBCDEFGHJKLMNPQ"]
         {
             assert!(Code::parse(odd).is_none(), "{odd}");
         }

@@ -52,7 +52,7 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
 
 /// Whether the refusal is said inside the socket, since the CLI would lose the text of a plain answer;
 /// and the exit code with it, where the CLI expects one. A log that ends is opened again and again.
-fn says_in_socket(recorded: &Recorded) -> Option<Option<u8>> {
+pub(super) fn says_in_socket(recorded: &Recorded) -> Option<Option<u8>> {
     let row = recorded.row.filter(|_| recorded.socket && recorded.identified)?;
     let is_log = row.groups.contains(&"log-read");
     match (row.contract.facts, &recorded.wanted) {

@@ -15,6 +15,7 @@ mod sockets;
 mod step_up;
 mod vault;
 mod visit;
+mod waiting;
 
 pub use launch::{Launch, LaunchError, Running, origin};
 pub use reload::{PolicySource, reload_once, watch};

@@ -13,6 +13,7 @@ use crate::upstream::{self, Rack};
 
 use super::answer::{name, refused};
 use super::sockets::{self, Stopping};
+use super::waiting::{self, Places, Room};
 use super::{headers, own};
 
 /// What an answer may need.
@@ -22,6 +23,13 @@ struct Parts<'a> {
     endpoints: &'a Endpoints,
     services: &'a Arc<Services>,
     stopping: &'a Stopping,
+    places: &'a Places,
+}
+
+impl<'a> Parts<'a> {
+    const fn room(&self) -> Room<'a> {
+        Room { gate: self.gate, rack: self.rack, stopping: self.stopping, places: self.places }
+    }
 }
 
 /// Answers every request that is not one of the gateway's own endpoints.
@@ -32,17 +40,22 @@ pub(super) async fn proxy(
     rack: Data<Rack>,
     endpoints: Data<Endpoints>,
     services: Data<Services>,
-    stopping: Data<Stopping>,
+    watched: (Data<Stopping>, Data<Places>),
 ) -> HttpResponse {
     let started = std::time::Instant::now();
     let services = services.into_inner();
-    let parts = Parts { gate: &gate, rack: &rack, endpoints: &endpoints, services: &services, stopping: &stopping };
+    let (stopping, places) = (&watched.0, &watched.1);
+    let parts = Parts { gate: &gate, rack: &rack, endpoints: &endpoints, services: &services, stopping, places };
     let (route, response) = match pass(&request, &mut payload, &gate).await {
         Ok(passed) => forward(passed, &request, payload, &parts).await,
         Err(stopped) => {
             let recorded = stopped.record(&gate).await;
             let route = recorded.row.map_or("none", |row| row.path);
-            (route, refused(&recorded, &request, payload))
+            let response = match waiting::awaited(&recorded) {
+                Some(posed) => waiting::open(&request, payload, &recorded, posed, parts.room()),
+                None => refused(&recorded, &request, payload),
+            };
+            (route, response)
         }
     };
     let status = response.status().as_str().to_owned();
@@ -51,7 +64,7 @@ pub(super) async fn proxy(
     response
 }
 
-async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Result<Passed, Box<Stopped>> {
+pub(super) async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Result<Passed, Box<Stopped>> {
     let classified = Accepted::new(gate, request.clone())?.identify(gate).await?.classify(gate)?;
     classified.gather(gate, payload).await?.decide(gate).await
 }
@@ -62,7 +75,7 @@ async fn forward(
     payload: Payload,
     parts: &Parts<'_>,
 ) -> (&'static str, HttpResponse) {
-    let Parts { gate, rack, endpoints, services, stopping } = parts;
+    let Parts { gate, rack, endpoints, services, stopping, .. } = parts;
     match passed {
         Passed::Own(permit) => own::answer(*permit, endpoints, services).await,
         Passed::Rack(permit, recheck) => {

@@ -20,6 +20,7 @@ use super::health::{health, ready};
 use super::proxy::proxy;
 use super::sockets::Stopping;
 use super::visit;
+use super::waiting::Places;
 
 /// What a server is made of.
 #[derive(Debug)]
@@ -103,6 +104,7 @@ impl Server {
         let gate = Data::new(services.gate.clone());
         let services = Data::new(services);
         let bundle = Data::new(bundle);
+        let places = Data::new(Places::default());
         let (stopping, is_stopping) = watch::channel(false);
         let public = HttpServer::new(move || {
             App::new()
@@ -111,6 +113,7 @@ impl Server {
                 .app_data(services.clone())
                 .app_data(doors.clone())
                 .app_data(bundle.clone())
+                .app_data(places.clone())
                 .app_data(Data::new(Stopping(is_stopping.clone())))
                 // One client per worker: its pool belongs to the worker's thread.
                 .app_data(Data::new(Rack::new(&rack_config)))

@@ -21,7 +21,7 @@ const KILLED: u8 = 137;
 pub(super) struct Stopping(pub(super) watch::Receiver<bool>);
 
 impl Stopping {
-    async fn begun(mut self) {
+    pub(super) async fn begun(mut self) {
         // A server that is gone without a word has stopped too.
         drop(self.0.wait_for(|stopping| *stopping).await);
     }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
+use super::Trace;
 use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::config::Site;
-use super::Trace;
 use crate::factor::{Desk, Factors};
 use crate::identity::Callers;
 use crate::pdp::Bundle;

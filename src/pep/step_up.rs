@@ -90,11 +90,9 @@ pub(super) fn mfa(gate: &Gate, identity: &Identity, now: OffsetDateTime) -> Mfa 
             trusted_device: assurance.trusted_device,
             required: assurance.required,
         },
-        None => Mfa {
-            trusted_device: assurance.trusted_device && is_sound,
-            required: assurance.required,
-            ..Mfa::never()
-        },
+        None => {
+            Mfa { trusted_device: assurance.trusted_device && is_sound, required: assurance.required, ..Mfa::never() }
+        }
     }
 }
 

@@ -11,8 +11,10 @@ use sea_orm::{ConnectionTrait, ExprTrait as _, QueryOrder as _, QuerySelect as _
 use time::OffsetDateTime;
 
 use super::append::{loaded, stored};
+use super::device::is_trusted;
 use super::user::{self, UserRow};
-use super::value::{list_from, list_text, parsed, second};
+use super::user_change::hold;
+use super::value::{begin, list_from, list_text, parsed, second};
 use super::{Store, StoreError};
 
 pub(super) mod entity {
@@ -376,12 +378,24 @@ impl Store {
     /// Adds a credential.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the id or the hash exists or the person does not;
+    /// [`StoreError::Conflict`] when the id or the hash exists or the person does not, or when they do not trust
+    /// the device; [`StoreError::NotFound`] when there is a device and no such person;
     /// [`StoreError::Corrupt`] when the kind does not go with the rest; [`StoreError::Unavailable`].
     pub async fn credential_create(&self, new: NewCredential, now: OffsetDateTime) -> Result<(), StoreError> {
-        let insert = new.into_model(now)?;
+        let place = new.device_id.clone().zip(new.user_id.clone());
+        let insert = entity::Entity::insert(new.into_model(now)?);
         let db = self.inner.write.clone();
-        self.run(async move { Ok(entity::Entity::insert(insert).exec_without_returning(&db).await.map(|_| ())?) }).await
+        self.run(async move {
+            let Some((device, user)) = place else { return Ok(insert.exec_without_returning(&db).await.map(|_| ())?) };
+            let tx = begin(&db).await?;
+            hold(&tx, &user).await?;
+            if !is_trusted(&tx, &device, &user).await? {
+                return Err(StoreError::Conflict("the device is not trusted any more: sign in again".to_owned()));
+            }
+            insert.exec_without_returning(&tx).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// Finds a credential and its person by the SHA-256 of its secret, or of the one before the last

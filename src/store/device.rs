@@ -9,7 +9,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseTransaction, ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
-use super::value::{parsed, second};
+use super::user_change::hold;
+use super::value::{begin, parsed, second};
 use super::{Store, StoreError};
 
 mod entity {
@@ -116,6 +117,13 @@ pub(super) async fn delete_all(tx: &DatabaseTransaction, user: &str) -> Result<(
     Ok(Entity::delete_many().filter(Column::UserId.eq(user)).exec(tx).await.map(|_| ())?)
 }
 
+/// Whether a person trusts a device; nobody can end that before the transaction ends. The caller holds the
+/// person.
+pub(super) async fn is_trusted(tx: &DatabaseTransaction, id: &str, user: &str) -> Result<bool, StoreError> {
+    let row = Entity::find_by_id(id).filter(Column::UserId.eq(user)).one(tx).await?;
+    Ok(row.is_some())
+}
+
 impl Store {
     /// Adds a trusted device.
     ///
@@ -178,10 +186,34 @@ impl Store {
     /// that began there, so that they have shown nothing.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::NotFound`] when there is no such person; [`StoreError::Unavailable`].
     pub async fn device_delete(&self, id: &str, user_id: &str) -> Result<bool, StoreError> {
         let delete = Entity::delete_many().filter(Column::Id.eq(id).and(Column::UserId.eq(user_id)));
-        let db = self.inner.write.clone();
-        self.run(async move { Ok(delete.exec(&db).await?.rows_affected > 0) }).await
+        let (db, user_id) = (self.inner.write.clone(), user_id.to_owned());
+        self.run(async move {
+            let tx = begin(&db).await?;
+            hold(&tx, &user_id).await?;
+            let is_gone = delete.exec(&tx).await?.rows_affected > 0;
+            tx.commit().await?;
+            Ok(is_gone)
+        })
+        .await
+    }
+
+    /// Deletes those that are over; how many that were. Each by itself: it changes sessions of its person.
+    pub(super) async fn devices_sweep(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        let select = Entity::find().filter(Column::ExpiresAt.lte(second(now)));
+        let db = self.inner.read.clone();
+        let over = self.run(async move { Ok(select.all(&db).await?) }).await?;
+        let mut count = 0;
+        for device in over {
+            match self.device_delete(&device.id, &device.user_id).await {
+                Ok(true) => count += 1,
+                // Another replica was faster, or the person is gone.
+                Ok(false) | Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
     }
 }

@@ -10,6 +10,10 @@ use super::{Store, StoreError};
 const BATCH: u64 = 500;
 /// How long a dead credential can be looked up.
 const KEPT: Duration = Duration::days(30);
+/// How long a challenge that is over can be looked up: somebody may still look at its page.
+const CHALLENGE_KEPT: Duration = Duration::hours(1);
+/// How long a notice stays.
+const NOTICE_KEPT: Duration = Duration::days(180);
 
 /// How many rows were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +28,14 @@ pub struct Swept {
     pub workload_tokens: u64,
     /// Credentials that have been dead for 30 days.
     pub credentials: u64,
+    /// Enrolments of factors that nobody confirmed.
+    pub factors: u64,
+    /// Devices that are not trusted any more.
+    pub devices: u64,
+    /// Challenges that have been over for an hour.
+    pub challenges: u64,
+    /// Notices of more than 180 days ago.
+    pub notices: u64,
 }
 
 /// Rows of `table` by key, dead since their `end`.
@@ -45,8 +57,9 @@ impl Dead {
 }
 
 impl Store {
-    /// Deletes, in batches, what is over: sign-ins, counters and CI tokens at their end, credentials
-    /// 30 days after their end or revocation. May run on several replicas at once.
+    /// Deletes, in batches, what is over: sign-ins, counters, CI tokens, enrolments and trusted devices at their
+    /// end, challenges an hour later, credentials 30 days after their end or revocation, notices after 180
+    /// days. Backup codes stay, used or not, until they are replaced. May run on several replicas at once.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was deleted until then stays deleted.
@@ -60,6 +73,10 @@ impl Store {
             rate_limits: self.delete(&Dead::new("rate_limits", "key", "resets_at"), now).await?,
             workload_tokens: self.delete(&Dead::new("workload_jtis", "issuer, token_id", "expires_at"), now).await?,
             credentials: expired + revoked,
+            factors: self.delete(&Dead::new("factors", "id", "expires_at"), now).await?,
+            devices: self.devices_sweep(now).await?,
+            challenges: self.delete(&Dead::new("challenges", "id", "expires_at"), now - CHALLENGE_KEPT).await?,
+            notices: self.delete(&Dead::new("notices", "id", "created_at"), now - NOTICE_KEPT).await?,
         })
     }
 

@@ -66,6 +66,9 @@ pub struct Limits {
     pub socket_idle: Duration,
     /// For the other side to close a socket after its end, before it is cut.
     pub socket_grace: Duration,
+    /// How often a socket that waits for its permit shows that it is alive; below what routers on the
+    /// way take for an idle connection.
+    pub socket_sign: Duration,
 }
 
 impl Default for Limits {
@@ -80,6 +83,7 @@ impl Default for Limits {
             socket_open: Duration::from_secs(30),
             socket_idle: Duration::from_mins(2),
             socket_grace: Duration::from_secs(5),
+            socket_sign: Duration::from_secs(10),
         }
     }
 }
@@ -94,6 +98,7 @@ impl Limits {
             ("socket_open", self.socket_open),
             ("socket_idle", self.socket_idle),
             ("socket_grace", self.socket_grace),
+            ("socket_sign", self.socket_sign),
         ];
         match times.iter().find(|(_, time)| time.is_zero()) {
             Some((name, _)) => Err(RackConfigError::Limit(name)),

@@ -10,6 +10,7 @@ const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
+const PONG: u8 = 0xa;
 
 /// Longest head of a frame: two bytes, eight of length, four of mask.
 const HEAD_MAX: usize = 14;
@@ -119,6 +120,20 @@ fn put_frame(to: &mut BytesMut, opcode: u8, payload: &[u8]) {
         }
     }
     to.put_slice(payload);
+}
+
+/// A frame of text on the way to the client.
+pub(super) fn text(text: &str) -> Bytes {
+    let mut frame = BytesMut::new();
+    put_frame(&mut frame, TEXT, text.as_bytes());
+    frame.freeze()
+}
+
+/// The answer to a ping, which carries what the ping carried (RFC 6455 §5.5.3).
+pub(super) fn pong(payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::new();
+    put_frame(&mut frame, PONG, payload);
+    frame.freeze()
 }
 
 /// The last word of the gateway: text if any, the exit code if the CLI expects one, each in its own

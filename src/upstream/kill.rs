@@ -14,6 +14,13 @@ pub struct Kill {
     pub exit: Option<u8>,
 }
 
+impl Kill {
+    /// What the record says of a socket that was ended so.
+    pub(super) fn told(&self) -> String {
+        format!("ended by the gateway: {}", self.reason)
+    }
+}
+
 /// Ends one socket. Belongs to whoever decides again; may live on another thread.
 #[derive(Debug)]
 pub struct KillSwitch(watch::Sender<Option<Kill>>);

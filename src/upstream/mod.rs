@@ -1,7 +1,7 @@
 //! The rack: HTTP, sockets, TLS.
 //!
-//! The only room that may name awc and rustls, and the only way to the rack: [`forward`] and
-//! [`open_socket`] consume a permit. [`Rack`] has no other method that sends a request of a client.
+//! The only room that may name awc and rustls, and the only way to the rack: [`forward`],
+//! [`open_socket`] and [`wait_socket`] consume a permit. [`Rack`] has no other method that sends a request of a client.
 
 mod body;
 mod client;
@@ -18,6 +18,8 @@ mod socket;
 mod tally;
 mod tls;
 mod trouble;
+mod typed;
+mod wait;
 
 pub use client::Rack;
 pub use config::{Limits, RackConfig, RackConfigError};
@@ -26,6 +28,7 @@ pub use kill::{Kill, KillSignal, KillSwitch, kill_switch};
 pub use ping::{PingError, ping};
 pub use socket::{deny_socket, open_socket};
 pub use tls::{Roots, SpkiHash, TlsError, Trust};
+pub use wait::wait_socket;
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,23 @@ pub(super) struct Relay {
     tally: Tally,
 }
 
+/// The client's end of a socket.
+pub(super) struct Client {
+    pub(super) payload: Payload,
+    /// What came of it and still is to go to the rack.
+    pub(super) ahead: Bytes,
+    pub(super) sender: mpsc::Sender<Bytes>,
+}
+
+impl Client {
+    /// Nothing has come yet. The receiver is the body of the answer.
+    pub(super) fn new(payload: Payload) -> (Self, mpsc::Receiver<Bytes>) {
+        // Two: one chunk is written while the next is read.
+        let (sender, receiver) = mpsc::channel(2);
+        (Self { payload, ahead: Bytes::new(), sender }, receiver)
+    }
+}
+
 /// How it ended.
 #[derive(Debug)]
 enum Ending {
@@ -62,33 +79,31 @@ enum Event {
 }
 
 impl Relay {
-    /// `early` is what the rack sent behind its handshake. The receiver is the client's body.
+    /// `early` is what the rack sent behind its handshake.
     pub(super) fn new(
         rack: BoxedSocket,
         early: BytesMut,
-        payload: Payload,
+        client: Client,
         kill: KillSignal,
         limits: &Limits,
         mut tally: Tally,
-    ) -> (Self, mpsc::Receiver<Bytes>) {
-        // Two: one chunk is written while the next is read.
-        let (client, receiver) = mpsc::channel(2);
+    ) -> Self {
+        let Client { payload, ahead, sender } = client;
         let (reader, writer) = tokio::io::split(rack);
         tally.if_dropped(OutcomeResult::Abandoned);
         let sent = Rc::clone(tally.sent());
-        let up = Up { payload, writer, pending: Bytes::new(), is_flushed: true, state: UpState::Open, sent };
-        let down = Down { reader, buffer: early, scanner: Scanner::default(), client: client.clone() };
-        let relay = Self {
+        let up = Up { payload, writer, pending: ahead, is_flushed: true, state: UpState::Open, sent };
+        let down = Down { reader, buffer: early, scanner: Scanner::default(), client: sender.clone() };
+        Self {
             up,
             down,
-            client,
+            client: sender,
             kill,
             idle: limits.socket_idle,
             grace: limits.socket_grace,
             moved: Instant::now(),
             tally,
-        };
-        (relay, receiver)
+        }
     }
 
     /// Runs to the end and tells the outcome.
@@ -99,7 +114,7 @@ impl Relay {
             Ending::Client => (OutcomeResult::ClientGone, None),
             Ending::Broken(error) => (OutcomeResult::UpstreamError, Some(format!("the socket broke: {error}"))),
             Ending::Idle => (OutcomeResult::Completed, Some("the socket was idle for too long".to_owned())),
-            Ending::Killed(kill) => (OutcomeResult::Completed, Some(format!("ended by the gateway: {}", kill.reason))),
+            Ending::Killed(kill) => (OutcomeResult::Completed, Some(kill.told())),
         };
         let tally = match ending {
             Ending::Killed(kill) => self.say_farewell(kill.exit).await,
@@ -187,7 +202,7 @@ fn deadline(after: Duration) -> Instant {
 
 /// Lets the client read the last frames and close: closing first, with its bytes unread, would reset
 /// the connection and could take the frames away from it.
-async fn linger(payload: &mut Payload, client: &mpsc::Sender<Bytes>, grace: Duration) {
+pub(super) async fn linger(payload: &mut Payload, client: &mpsc::Sender<Bytes>, grace: Duration) {
     let left = async {
         tokio::select! {
             () = drain(payload) => {}

@@ -19,7 +19,7 @@ use super::client::Rack;
 use super::frames::farewell;
 use super::headers;
 use super::kill::KillSignal;
-use super::relay::{Relay, drain};
+use super::relay::{Client, Relay, drain};
 use super::tally::Tally;
 use super::trouble::{Silent, Trouble, error_response};
 use crate::audit::OutcomeResult;
@@ -73,9 +73,9 @@ pub(super) async fn relay(
     match dial(rack, &prepared).await {
         Ok((socket, early)) => {
             tally.answered(StatusCode::SWITCHING_PROTOCOLS.as_u16());
-            let (relay, client) = Relay::new(socket, early, payload, kill, rack.limits(), tally);
-            rt::spawn(relay.run());
-            accept(req, chunks(client))
+            let (client, body) = Client::new(payload);
+            rt::spawn(Relay::new(socket, early, client, kill, rack.limits(), tally).run());
+            accept(req, chunks(body))
         }
         Err(trouble) => {
             let told = trouble.told();
@@ -88,7 +88,7 @@ pub(super) async fn relay(
 }
 
 /// The upgraded connection to the rack, and what it sent behind its handshake.
-async fn dial(rack: &Rack, prepared: &Prepared) -> Result<(BoxedSocket, BytesMut), Trouble> {
+pub(super) async fn dial(rack: &Rack, prepared: &Prepared) -> Result<(BoxedSocket, BytesMut), Trouble> {
     let outgoing = &prepared.outgoing;
     let uri = rack.uri(&outgoing.target)?;
     let headers = headers::request(rack.config(), &outgoing.headers, &prepared.actor, &prepared.request_id)
@@ -126,11 +126,11 @@ fn refused(error: WsClientError) -> Trouble {
     }
 }
 
-fn chunks(mut client: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+pub(super) fn chunks(mut client: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
     stream::poll_fn(move |cx| client.poll_recv(cx)).map(Ok)
 }
 
-fn accept<S>(req: &HttpRequest, body: S) -> HttpResponse
+pub(super) fn accept<S>(req: &HttpRequest, body: S) -> HttpResponse
 where
     S: Stream<Item = Result<Bytes, actix_web::Error>> + 'static,
 {
@@ -139,6 +139,6 @@ where
     response.map_or_else(not_a_handshake, HttpResponse::from)
 }
 
-fn not_a_handshake() -> HttpResponse {
+pub(super) fn not_a_handshake() -> HttpResponse {
     error_response(StatusCode::BAD_REQUEST, "this is not a websocket handshake of version 13")
 }

@@ -21,8 +21,7 @@ async fn a_change_on_one_replica_holds_on_the_other() {
     let db = Db::postgres().await;
     let rack = CountingRack::start().await;
     let here = Gateway::start(&db, rack.addr).await;
-    let there =
-        launch(&db, rack.addr, without_step_up(), Limits::default()).await;
+    let there = launch(&db, rack.addr, without_step_up(), Limits::default()).await;
     let store = &here.running.gate.store;
     let ops = here.basic("ops");
     let restart = |addr| status(addr, &ops, "POST", "/apps/myapp/services/web/restart");

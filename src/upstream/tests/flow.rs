@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use super::*;
 use crate::upstream::body::Upload;
 use crate::upstream::io::{End, RackIo};
-use crate::upstream::relay::Relay;
+use crate::upstream::relay::{Client, Relay};
 
 async fn payload(chunks: &[&'static str]) -> web::Payload {
     let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
@@ -46,7 +46,8 @@ async fn a_client_that_does_not_read_stops_the_rack() {
     let (rack, mut far) = duplex(1024);
     let (_switch, signal) = kill_switch();
     let tally = Tally::new(drop);
-    let (relay, mut client) = Relay::new(Box::new(rack), BytesMut::new(), payload(&[]).await, signal, &limits(), tally);
+    let (near, mut client) = Client::new(payload(&[]).await);
+    let relay = Relay::new(Box::new(rack), BytesMut::new(), near, signal, &limits(), tally);
     let mut relay = Box::pin(relay.run());
     let mut written = 0;
     // Runs both until neither moves.

@@ -10,6 +10,7 @@ mod raw;
 mod sockets;
 mod trust;
 mod upload;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -25,13 +26,14 @@ use rustls::{ServerConfig, crypto::aws_lc_rs};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::raw::{Conn, RawServer, soon};
 use super::forward::{self, Streamed};
 use super::kill::{KillSwitch, kill_switch};
 use super::tally::Tally;
 use super::tls::SpkiHash;
+use super::wait::{self, Opening};
 use super::{Limits, Rack, RackConfig, Trust, socket};
 use crate::audit::{Outcome, OutcomeResult};
 use crate::pep::{Prepared, PreparedBody};
@@ -52,6 +54,15 @@ struct Gateway {
     outcomes: mpsc::UnboundedReceiver<Outcome>,
     /// One for each socket, in order.
     switches: Arc<Mutex<Vec<KillSwitch>>>,
+    /// One for each socket that waits, in order.
+    waits: Arc<Mutex<Vec<Wait>>>,
+}
+
+/// What decides how a wait ends.
+struct Wait {
+    /// Ok permits the socket.
+    ready: oneshot::Sender<Result<(), String>>,
+    stop: Option<oneshot::Sender<String>>,
 }
 
 impl Gateway {
@@ -68,7 +79,8 @@ impl Gateway {
     fn start(config: &RackConfig) -> Self {
         let (sender, outcomes) = mpsc::unbounded_channel();
         let switches = Arc::<Mutex<Vec<KillSwitch>>>::default();
-        let worker = Worker { sender, switches: Arc::clone(&switches) };
+        let waits = Arc::<Mutex<Vec<Wait>>>::default();
+        let worker = Worker { sender, switches: Arc::clone(&switches), waits: Arc::clone(&waits) };
         let config = config.clone();
         let server = HttpServer::new(move || {
             App::new()
@@ -82,7 +94,7 @@ impl Gateway {
         .expect("a port");
         let addr = server.addrs()[0];
         actix_web::rt::spawn(server.disable_signals().run());
-        Self { addr, outcomes, switches }
+        Self { addr, outcomes, switches, waits }
     }
 
     async fn client(&self) -> Conn {
@@ -110,12 +122,47 @@ impl Gateway {
     fn switch(&self) -> KillSwitch {
         self.switches.lock().expect("not poisoned").remove(0)
     }
+
+    fn wait(&self) -> Wait {
+        self.waits.lock().expect("not poisoned").remove(0)
+    }
 }
 
 #[derive(Clone)]
 struct Worker {
     sender: mpsc::UnboundedSender<Outcome>,
     switches: Arc<Mutex<Vec<KillSwitch>>>,
+    waits: Arc<Mutex<Vec<Wait>>>,
+}
+
+impl Worker {
+    /// Accepts a socket whose permit the test gives.
+    fn wait(&self, rack: &Rack, req: &HttpRequest, payload: web::Payload) -> HttpResponse {
+        let (ready, is_ready) = oneshot::channel();
+        let (stop, is_stopped) = oneshot::channel();
+        self.waits.lock().expect("not poisoned").push(Wait { ready, stop: Some(stop) });
+        let (worker, prepared) = (self.clone(), prepared(req, PreparedBody::Empty));
+        let opening = async move {
+            is_ready.await.expect("the test decides")?;
+            let (switch, kill) = kill_switch();
+            worker.switches.lock().expect("not poisoned").push(switch);
+            Ok(Opening { prepared, kill, tally: worker.tally() })
+        };
+        let stop = async move {
+            match is_stopped.await {
+                Ok(why) => why,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let message = "Confirm it first:\n  https://gateway/app/c/CODE\n";
+        wait::wait(rack, req, payload, message, opening, stop)
+    }
+
+    fn tally(&self) -> Tally {
+        let sender = self.sender.clone();
+        // The test may be over before the last outcome.
+        Tally::new(move |outcome| drop(sender.send(outcome)))
+    }
 }
 
 /// Lets all headers of the client through, as no contract would.
@@ -144,9 +191,10 @@ async fn handle(
     req: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let sender = worker.sender.clone();
-    // The test may be over before the last outcome.
-    let tally = Tally::new(move |outcome| drop(sender.send(outcome)));
+    if req.path() == "/waiting" {
+        return worker.wait(&rack, &req, payload);
+    }
+    let tally = worker.tally();
     if req.path() == "/denied" {
         return socket::deny_socket(&req, payload, "denied: 100% sure", Some(126));
     }

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use super::with;
 use crate::harness::Db;
 use crate::harness::gateway::{launch, without_step_up};
-use crate::identity::plans::{crowd, scans};
+use crate::identity::plans::{IDENTITY, crowd, scans};
 use crate::rows::CountingRack;
 use crate::sign_in::{Send, json as body_of};
 
@@ -28,7 +28,7 @@ async fn counted(db: &Db) -> (i64, i64) {
         if others > 0 {
             return None;
         }
-        Some(scans(&mut connection).await)
+        Some(scans(&mut connection, &IDENTITY).await)
     })
     .await
 }

@@ -1,7 +1,7 @@
 //! Second factors: proofs that are believed, and those that are not.
 
-mod browser;
 mod api;
+mod browser;
 mod challenges;
 mod console;
 mod devices;
@@ -13,13 +13,13 @@ mod yubico;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use secrecy::{ExposeSecret, SecretString};
 use rack_gateway::audit::{Writer, WriterOptions};
 use rack_gateway::clock::Clock;
 use rack_gateway::config::{Site, YubicoSettings};
 use rack_gateway::factor::{Answer, Confirmation, Desk, FactorError, Factors, Proof, TotpEnrolment};
 use rack_gateway::store::{FactorRow, NewUser, Store};
 use rack_gateway::vault::{Keyring, Vault};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -70,7 +70,13 @@ impl Bench {
         self.factors.enrol_totp(&self.desk(at), user, "ada@example.com", "Phone", SESSION).await.unwrap()
     }
 
-    async fn confirm(&self, user: &str, id: &str, by: Confirmation, at: OffsetDateTime) -> Result<FactorRow, FactorError> {
+    async fn confirm(
+        &self,
+        user: &str,
+        id: &str,
+        by: Confirmation,
+        at: OffsetDateTime,
+    ) -> Result<FactorRow, FactorError> {
         self.factors.confirm(&self.desk(at), user, SESSION, id, by).await
     }
 
@@ -86,7 +92,8 @@ impl Bench {
 
     async fn passkey(&self, user: &str, device: &mut Authenticator) -> FactorRow {
         let desk = self.desk(now());
-        let enrolment = self.factors.enrol_webauthn(&desk, user, "ada@example.com", "Ada", "Key", SESSION).await.unwrap();
+        let enrolment =
+            self.factors.enrol_webauthn(&desk, user, "ada@example.com", "Ada", "Key", SESSION).await.unwrap();
         let made = device.register(&enrolment.options);
         self.confirm(user, &enrolment.factor_id, Confirmation::Webauthn(made), now()).await.unwrap()
     }

@@ -148,7 +148,10 @@ async fn the_fifth_wrong_answer_locks(db: Db) {
     assert_eq!((lock.by.as_str(), lock.at), ("gateway", now() + Duration::seconds(299)));
     let records = bench.records("user:lock").await;
     assert_eq!(records.len(), 1);
-    assert_eq!((&records[0]["kind"], &records[0]["resource"]), (&json!("system"), &json!(format!("User::{}", bench.ada))));
+    assert_eq!(
+        (&records[0]["kind"], &records[0]["resource"]),
+        (&json!("system"), &json!(format!("User::{}", bench.ada)))
+    );
     assert_eq!(records[0]["detail"], json!({ "by": "gateway", "reason": lock.reason }));
     assert_eq!(bench.notices(&bench.ada).await[0], "account-locked");
 
@@ -286,7 +289,8 @@ async fn a_counter_only_grows(db: Db) {
     ];
     for (counter, expected) in steps {
         let (options, state) = bench.factors.assertion(&desk, &bench.ada).await.unwrap().unwrap();
-        let credential = device.with(Quirks { counter, ..Quirks::default() }, |device| device.assert(&options)).unwrap();
+        let credential =
+            device.with(Quirks { counter, ..Quirks::default() }, |device| device.assert(&options)).unwrap();
         let result = bench.verify(&bench.ada, Answer::Webauthn { state, credential }, now()).await;
         assert_eq!(slug(result), expected, "{counter:?}");
     }

@@ -5,6 +5,8 @@ use serde_json::json;
 use time::Duration;
 use time::macros::datetime;
 
+use super::challenges::question;
+use super::factors::{device, enrolment};
 use super::{NOW, alice, machine, session, user};
 use crate::harness::db::Db;
 
@@ -12,6 +14,7 @@ mod both {
     crate::on_both!(
         it_rises_with_people,
         it_rises_with_credentials,
+        it_rises_with_what_was_shown,
         it_rises_with_settings,
         dead_credentials_go_quietly
     );
@@ -127,6 +130,64 @@ async fn it_rises_with_credentials(db: Db) {
     }
     db.execute("UPDATE credentials SET last_used_at = '2030-01-01T00:00:00Z'").await;
     watch.stayed("use").await;
+}
+
+async fn it_rises_with_what_was_shown(db: Db) {
+    let mut watch = Watch::new(&db).await;
+    let store = watch.store.clone();
+    store.user_create(alice(), NOW).await.expect("a user");
+    store.device_add(device("d1", "u1", 1), NOW).await.expect("added");
+    let new = NewCredential { device_id: Some("d1".to_owned()), ..session("c1", "u1", 1) };
+    store.credential_create(new, NOW).await.expect("a session");
+    for id in ["f1", "f2"] {
+        store.factor_begin(enrolment(id, "u1"), NOW).await.expect("begun");
+    }
+    store.factor_rename("f1", "u1", "x").await.expect("an answer");
+    watch.stayed("nothing counts yet").await;
+    assert_eq!(store.factor_confirm("f1", "u1", None, None, None, NOW).await, Ok(true));
+    watch.rose("enrolled").await;
+    assert_eq!(store.factor_confirm("f2", "u1", None, None, None, NOW).await, Ok(true));
+    assert!(store.factor_step("f1", 5, NOW).await.expect("an answer"));
+    assert!(store.factor_used("f1", None, 2, NOW).await.expect("an answer"));
+    assert!(store.factor_delete("f2", "u1").await.expect("an answer"));
+    store.backup_codes_replace("u1", vec![[1; 32]], NOW).await.expect("made");
+    store.device_touch("d1", NOW).await.expect("touched");
+    store.notice_add("u1", "test", "hello", NOW).await.expect("told");
+    watch.stayed("enrolled as before").await;
+    store.challenge_pose(question("u1", "c1", 1), NOW).await.expect("posed");
+    assert!(store.challenge_try("q1", 5, NOW).await.expect("an answer"));
+    let end = NOW + Duration::MINUTE;
+    assert!(store.challenge_answer("q1", "totp", false, None, end, NOW).await.expect("an answer"));
+    assert!(store.challenge_spend("q1", NOW).await.expect("an answer"));
+    watch.stayed("an answer to one question").await;
+    assert!(store.credential_verified("c1", NOW, "totp", false).await.expect("an answer"));
+    watch.rose("a factor was shown").await;
+    assert!(!store.credential_verified("c1", NOW - Duration::HOUR, "totp", false).await.expect("an answer"));
+    watch.stayed("an earlier one").await;
+    store.user_prefer_method("u1", Some("totp")).await.expect("preferred");
+    watch.rose("a preference").await;
+    assert!(store.device_delete("d1", "u1").await.expect("an answer"));
+    watch.rose("the device is not trusted").await;
+    store.device_add(device("d2", "u1", 2), NOW).await.expect("added");
+    assert!(store.device_delete("d2", "u1").await.expect("an answer"));
+    watch.stayed("no session began there").await;
+    assert_eq!(store.factors_reset("u1").await, Ok(1));
+    watch.rose("a reset").await;
+    assert_eq!(store.factors_reset("u1").await, Ok(0));
+    watch.stayed("nothing to reset").await;
+    store.device_add(device("d3", "u1", 3), NOW).await.expect("added");
+    for (table, column, value) in [
+        ("users", "enrolled_at", "'2030-01-01T00:00:00Z'"),
+        ("users", "preferred_method", "'yubico'"),
+        ("credentials", "factor_at", "'2030-01-01T00:00:00Z', factor_method = 'totp'"),
+        ("credentials", "factor_method", "'webauthn'"),
+        ("credentials", "factor_strong", "TRUE"),
+        ("credentials", "device_id", "'d3'"),
+        ("credentials", "device_id", "NULL"),
+    ] {
+        db.execute(&format!("UPDATE {table} SET {column} = {value}")).await;
+        watch.rose(column).await;
+    }
 }
 
 async fn it_rises_with_settings(db: Db) {

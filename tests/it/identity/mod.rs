@@ -1,15 +1,19 @@
 //! People, their credentials, and how they sign in.
 
 mod callers;
+mod challenges;
 mod credentials;
 mod crossing;
 mod epoch;
+mod factors;
 pub mod plans;
 mod sign_in;
 mod sweep;
 mod users;
 
-use rack_gateway::store::{CredentialKind, NewCredential, NewUser};
+use std::ops::Range;
+
+use rack_gateway::store::{CredentialKind, NewCredential, NewUser, Store};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -35,4 +39,18 @@ pub fn session(id: &str, user: &str, hash: u8) -> NewCredential {
 pub fn machine(id: &str, hash: u8) -> NewCredential {
     let base = NewCredential::new(id.to_owned(), CredentialKind::Api, [hash; 32], NOW + DAY);
     NewCredential { name: format!("machine {id}"), roles: vec!["cicd".to_owned()], ..base }
+}
+
+/// What comes of the same work, done at the same time by as many tasks as there are numbers.
+pub async fn at_once<T, F>(store: &Store, range: Range<usize>, work: impl Fn(Store, usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = range.map(|n| tokio::spawn(work(store.clone(), n))).collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(task.await.expect("no panic"));
+    }
+    all
 }

@@ -6,7 +6,7 @@ use rack_gateway::store::{LoginChannel, LoginRow, NewCliLogin, RateState, Store,
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::{NOW, alice};
+use super::{NOW, alice, at_once};
 use crate::harness::db::Db;
 
 mod both {
@@ -37,7 +37,7 @@ fn login(id: &str, hash: u8) -> LoginRow {
     }
 }
 
-fn cli_login(id: &str, code: &str) -> NewCliLogin {
+pub fn cli_login(id: &str, code: &str) -> NewCliLogin {
     NewCliLogin {
         id: id.to_owned(),
         user_code: code.to_owned(),
@@ -70,23 +70,11 @@ async fn a_login_that_is_over_is_gone(db: Db) {
 }
 
 /// What each of eight tasks at once gets.
-async fn at_once<T, F>(store: &Store, work: impl Fn(Store, usize) -> F) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let tasks: Vec<_> = (0..8).map(|n| tokio::spawn(work(store.clone(), n))).collect();
-    let mut all = Vec::new();
-    for task in tasks {
-        all.push(task.await.expect("no panic"));
-    }
-    all
-}
-
 async fn one_of_many_takes_a_login(db: Db) {
     let store = db.store().await;
     store.login_begin(login("l1", 1), NOW).await.expect("begun");
-    let taken = at_once(&store, |store, _| async move { store.login_take(&[1; 32], NOW).await.expect("an answer") });
+    let taken =
+        at_once(&store, 0..8, |store, _| async move { store.login_take(&[1; 32], NOW).await.expect("an answer") });
     assert_eq!(taken.await.iter().flatten().count(), 1);
 }
 
@@ -137,10 +125,10 @@ async fn many_decide_and_take_at_once(db: Db) {
     store.user_create(alice(), NOW).await.expect("a user");
     store.cli_login_begin(cli_login("l1", "AAAA"), NOW).await.expect("begun");
     let decide = |store: Store, _| async move { store.cli_login_decide("AAAA", "u1", true, None, NOW).await };
-    let counted = at_once(&store, decide).await;
+    let counted = at_once(&store, 0..8, decide).await;
     assert_eq!(counted.iter().filter(|counts| **counts == Ok(true)).count(), 1, "{counted:?}");
     let take = |store: Store, _| async move { store.cli_login_take("l1", NOW).await.expect("an answer") };
-    assert_eq!(at_once(&store, take).await.iter().flatten().count(), 1);
+    assert_eq!(at_once(&store, 0..8, take).await.iter().flatten().count(), 1);
 }
 
 async fn tries_are_counted_in_windows(db: Db) {
@@ -166,7 +154,7 @@ async fn tries_at_once_are_all_counted(db: Db) {
     let hit = |store: Store, _| async move {
         store.rate_hit("a", std::time::Duration::from_secs(60), NOW).await.expect("counted").count
     };
-    let counts: BTreeSet<u64> = at_once(&store, hit).await.into_iter().collect();
+    let counts: BTreeSet<u64> = at_once(&store, 0..8, hit).await.into_iter().collect();
     assert_eq!(counts, (1..=8).collect());
 }
 
@@ -180,7 +168,7 @@ async fn a_ci_token_is_traded_in_once(db: Db) {
     assert_eq!(seen("i1", "t1").await, Ok(false));
     assert_eq!(seen("i2", "t1").await, Ok(true), "another issuer's");
     let see = |store: Store, _| async move { store.workload_token_seen("i1", "t2", NOW).await == Ok(true) };
-    assert_eq!(at_once(&store, see).await.into_iter().filter(|first| *first).count(), 1);
+    assert_eq!(at_once(&store, 0..8, see).await.into_iter().filter(|first| *first).count(), 1);
 }
 
 async fn settings_are_changed(db: Db) {

@@ -8,9 +8,9 @@ use time::Duration;
 
 use super::handshake::{Ask, Body, Cli, End, session_path};
 use super::{Person, Stage, error};
+use crate::harness::Db;
 use crate::harness::gateway::all_policies;
 use crate::harness::policies::Policies;
-use crate::harness::Db;
 
 const AN_HOUR: Duration = Duration::hours(1);
 

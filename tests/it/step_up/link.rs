@@ -99,7 +99,8 @@ async fn a_code_in_the_request_is_good_for_that_request(db: Db) {
     let mut person = Person::enrolled(&stage, "admin").await;
     let secret = add_totp(&stage, &mut person).await;
     let token = stage.cli(&person.user, AN_HOUR).await;
-    let delete = |code: String| with(&token, plain("DELETE", DELETE)).header("X-Rack-Gateway-MFA", code).to(stage.addr());
+    let delete =
+        |code: String| with(&token, plain("DELETE", DELETE)).header("X-Rack-Gateway-MFA", code).to(stage.addr());
     // The step of the enrolment is spent; the next one is good already.
     let code = totp(&secret, stage.gateway.running.gate.clock.now() + Duration::seconds(30));
     let cases = [
