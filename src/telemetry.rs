@@ -17,9 +17,12 @@ pub const BUNDLE_LOADS: &str = "rack_gateway_bundle_loads_total";
 /// Sends log lines to standard error: standard output belongs to the audit records.
 ///
 /// `filter` has the syntax of `tracing_subscriber::EnvFilter`; `json` selects one object a line.
+/// What the library of passkeys says of odd answers is left out unless it is asked for: anybody can
+/// send some.
 /// A second call changes nothing.
 pub fn init_logs(filter: &str, json: bool) {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
+    let filter = EnvFilter::new(format!("webauthn_rs_core=off,{filter}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let outcome = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
     if outcome.is_err() {
         tracing::debug!("logging was set up before");

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Config, ConfigErrors, GOOGLE_ISSUER, Pattern, SignInSettings, WorkloadIssuer, provider_url};
+use super::{
+    Config, ConfigErrors, GOOGLE_ISSUER, Pattern, SignInSettings, WorkloadIssuer, YubicoSettings, provider_url,
+};
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -251,4 +253,30 @@ fn a_file_may_hold_the_platforms() {
     let config = read(&[], &[("WORKLOAD_ISSUERS", &path)]).unwrap();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(config.workloads.issuers.len(), 1);
+}
+
+#[test]
+fn yubikeys_are_off_unless_their_service_is_known() {
+    let both = [("YUBICO_CLIENT_ID", "4711"), ("YUBICO_SECRET_KEY", "mG5be6ZJU1qBGz24yPh/ESM3UdU=")];
+    assert!(read(&[], &[]).unwrap().yubico.is_none());
+    let config = read(&both, &[]).unwrap();
+    assert!(!format!("{config:?}").contains("mG5be6ZJ"));
+    let settings = config.yubico.unwrap();
+    assert_eq!((settings.client_id.as_str(), settings.secret.expose_secret().len()), ("4711", 20));
+    let urls = |settings: &YubicoSettings| settings.urls.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(urls(&settings), ["https://api.yubico.com/wsapi/2.0/verify"]);
+    let own = [("YUBICO_URL", "https://a.example/verify, http://localhost:9/verify")];
+    let settings = read(&both, &own).unwrap().yubico.unwrap();
+    assert_eq!(urls(&settings), ["https://a.example/verify", "http://localhost:9/verify"]);
+    let wrong: [(Pairs<'_>, &str); 5] = [
+        (&both[..1], "YUBICO_SECRET_KEY is not set"),
+        (&both[1..], "YUBICO_CLIENT_ID is not set"),
+        (&[("YUBICO_URL", "https://a.example/verify")], "YUBICO_CLIENT_ID is not set"),
+        (&[both[0], ("YUBICO_SECRET_KEY", "not base64")], "YUBICO_SECRET_KEY is not base64"),
+        (&[both[0], both[1], ("YUBICO_URL", "http://a.example/verify")], "YUBICO_URL must begin with https://"),
+    ];
+    for (settings, problem) in wrong {
+        let problems = read(settings, &[]).unwrap_err().0;
+        assert!(problems.iter().any(|said| said.starts_with(problem)), "{problem}: {problems:?}");
+    }
 }

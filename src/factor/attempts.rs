@@ -47,7 +47,7 @@ impl Attempt {
         }
         let recorded = log::locked(desk, user_id).await;
         desk.store.user_lock(user_id, log::LOCKED, "gateway", desk.now).await?;
-        desk.store.notice_add(user_id, "account-locked", log::LOCKED, desk.now).await?;
+        log::tell(desk, user_id, "account-locked", log::LOCKED).await;
         recorded
     }
 }

@@ -273,6 +273,6 @@ async fn complete(
     }
     let factor = desk.store.factor_find(factor_id).await?.ok_or(FactorError::Expired)?;
     let text = format!("the second factor “{}” was added", factor.name);
-    desk.store.notice_add(user_id, "factor-added", &text, desk.now).await?;
+    log::tell(desk, user_id, "factor-added", &text).await;
     Ok(factor)
 }

@@ -74,6 +74,13 @@ pub(super) async fn locked(desk: &Desk<'_>, user_id: &str) -> Result<(), FactorE
     Ok(())
 }
 
+/// Tells the person something on their account page. What was done stays done when that fails.
+pub(super) async fn tell(desk: &Desk<'_>, user_id: &str, kind: &str, text: &str) {
+    if let Err(error) = desk.store.notice_add(user_id, kind, text, desk.now).await {
+        tracing::error!(%error, user = user_id, kind, "a person is not told what happened to their account");
+    }
+}
+
 fn event(desk: &Desk<'_>, user_id: &str, action: &'static str) -> Event {
     Event {
         source_ip: desk.source_ip,

@@ -29,7 +29,7 @@ use crate::vault::Vault;
 
 pub use enrol::{Confirmation, TotpEnrolment, WebauthnEnrolment};
 pub use error::{FactorError, FactorSetupError};
-pub use passkey::Device;
+pub use passkey::Authenticator;
 
 /// The purpose under which the vault keeps secrets of authenticator apps, by the id of the factor.
 pub const TOTP_PURPOSE: &str = "totp";

@@ -59,17 +59,17 @@ struct Kept {
     transports: Vec<String>,
 }
 
-/// What a passkey says of its device. Nobody vouches for it.
+/// What a passkey says of the thing that holds it. Nobody vouches for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Device {
-    /// The device's make (WebAuthn §6.5.1); none when it does not tell.
+pub struct Authenticator {
+    /// Its make (WebAuthn §6.5.1); none when it does not tell.
     pub aaguid: Option<Uuid>,
-    /// How it is reached: `internal`, `usb`.
+    /// How it can be reached: `internal`, `usb`.
     pub transports: Vec<String>,
 }
 
-impl Device {
-    /// The device of a factor; nothing when it is no confirmed passkey.
+impl Authenticator {
+    /// The one of a factor; nothing when it is no confirmed passkey.
     #[must_use]
     pub fn of(factor: &FactorRow) -> Self {
         let kept = kept(factor).ok();
@@ -115,10 +115,9 @@ impl Passkeys {
         names: (&str, &str),
         others: &[FactorRow],
     ) -> Result<(Value, String), PasskeyError> {
-        let others: Result<Vec<_>, PasskeyError> =
-            others.iter().map(|row| Ok(kept(row)?.passkey.cred_id().clone())).collect();
-        let (options, state) =
-            self.webauthn.start_passkey_registration(user, names.0, names.1, Some(others?))?;
+        let others = others.iter().map(|row| kept(row).map(|kept| kept.passkey.cred_id().clone()));
+        let others = others.collect::<Result<Vec<_>, _>>()?;
+        let (options, state) = self.webauthn.start_passkey_registration(user, names.0, names.1, Some(others))?;
         Ok((written(&options)?, text(&state)?))
     }
 

@@ -27,13 +27,14 @@ impl Factors {
         let attempt = Attempt::begin(desk, user_id).await?;
         let method = answer.method();
         let result = self.check(desk, user_id, answer).await;
-        // Counted before it is recorded: an audit log that fails must not give more tries.
-        match &result {
-            Err(FactorError::Rejected) => attempt.wrong(desk, user_id).await?,
-            Ok(_) | Err(_) => attempt.forget(desk).await?,
-        }
+        // Counted in any case: an audit log that fails must not give more tries.
+        let counted = match &result {
+            Err(FactorError::Rejected) => attempt.wrong(desk, user_id).await,
+            Ok(_) | Err(_) => attempt.forget(desk).await,
+        };
         let factor = result.as_ref().ok().and_then(Option::as_deref);
         log::verified(desk, user_id, (Purpose::Proof, method), Ended::of(&result), factor).await?;
+        counted?;
         result.map(|factor_id| Proof { method, factor_id, at: desk.now })
     }
 
@@ -131,9 +132,8 @@ async fn backup(desk: &Desk<'_>, user_id: &str, code: &SecretString) -> Result<(
     if !desk.store.backup_code_use(user_id, &code.hash(user_id), desk.now).await? {
         return Err(FactorError::Rejected);
     }
-    let (left, _) = desk.store.backup_codes_left(user_id).await?;
-    let text = format!("a backup code was used; {left} are left");
-    Ok(desk.store.notice_add(user_id, "backup-code-used", &text, desk.now).await?)
+    log::tell(desk, user_id, "backup-code-used", "a backup code was used").await;
+    Ok(())
 }
 
 /// Finds the passkey that was used and moves its counter on. Of two uses at once each sees what the

@@ -18,7 +18,8 @@ async fn a_device_is_trusted_in_its_browser_by_its_person_for_a_while(db: Db) {
     let bench = Bench::new(&db).await;
     bench.app(&bench.ada).await;
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let trust = bench.factors.trust_device(&bench.desk(now()), &bench.ada, "Firefox on Linux", ip, DAY);
+    let desk = bench.desk(now());
+    let trust = bench.factors.trust_device(&desk, &bench.ada, "Firefox on Linux", ip, DAY);
     let token = trust.await.unwrap().expose().to_owned();
     let foreign = Token::generate().unwrap().expose().to_owned();
     let cases = [

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rack_gateway::config::Site;
-use rack_gateway::factor::{Confirmation, Device, Factors};
+use rack_gateway::factor::{self, Confirmation, Factors};
 use rack_gateway::store::FactorKind;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ async fn a_passkey_keeps_what_its_device_says(db: Db) {
     let bench = Bench::new(&db).await;
     let mut device = Authenticator::new(ORIGIN);
     let factor = bench.passkey(&bench.ada, &mut device).await;
-    let said = Device::of(&factor);
+    let said = factor::Authenticator::of(&factor);
     assert_eq!(said.aaguid.map(|id| id.to_string()).as_deref(), Some(AAGUID));
     assert_eq!(said.transports, ["internal", "hybrid"]);
     let desk = bench.desk(now());

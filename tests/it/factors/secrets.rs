@@ -47,7 +47,8 @@ async fn nothing_stands_in_the_database_in_clear(db: Db) {
     let codes = bench.factors.backup_codes(&bench.desk(now()), &bench.ada).await.unwrap();
     bench.verify(&bench.ada, Answer::Backup(codes[0].clone()), now()).await.unwrap();
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let trust = bench.factors.trust_device(&bench.desk(now()), &bench.ada, "Firefox", ip, Duration::from_secs(60));
+    let desk = bench.desk(now());
+    let trust = bench.factors.trust_device(&desk, &bench.ada, "Firefox", ip, Duration::from_secs(60));
     let token = trust.await.unwrap();
     let raw = bench.vault.get("totp", &enrolment.factor_id).await.unwrap().unwrap();
 

@@ -55,7 +55,7 @@ async fn each_kind_of_factor_proves_its_person(db: Db) {
 
     let records = bench.records("factor:verify").await;
     assert!(records.iter().all(|record| record["actor"]["id"] == bench.ada.as_str()), "{records:?}");
-    assert!(records.iter().all(|record| record["request_id"] == "request-1"), "{records:?}");
+    assert!(records.iter().all(|record| record["req"] == "request-1"), "{records:?}");
     let told: Vec<_> = records.iter().map(|record| &record["detail"]).collect();
     let of = |method: &str, purpose: &str| json!({ "method": method, "purpose": purpose, "result": "verified" });
     let with = |mut detail: Value, id: &str| {

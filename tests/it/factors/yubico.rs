@@ -178,7 +178,7 @@ async fn a_key_is_enrolled_and_shown() {
     assert!(bench.factors.methods(&desk, &bench.ada).await.unwrap().yubico);
     let typed = Answer::Yubico(TYPED[1].to_uppercase().as_str().into());
     let proof = bench.verify(&bench.ada, typed, now()).await.unwrap();
-    assert_eq!((proof.method, proof.factor_id), (Method::Yubico, Some(factor.id.clone())));
+    assert_eq!((proof.method, proof.factor_id.as_ref()), (Method::Yubico, Some(&factor.id)));
     assert!(!proof.is_strong());
     assert_eq!(show(&bench, &bench.ada, TYPED[1]).await, "factor-rejected", "again");
     assert_eq!(show(&bench, &bench.ada, TYPED[0]).await, "factor-rejected", "of the enrolment");
