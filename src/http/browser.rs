@@ -23,12 +23,10 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest) -> Option<Http
     if recorded.socket || !(is_sign_in || is_page) || !shows_pages(request) {
         return None;
     }
-    if recorded.status == 401 && is_page {
-        return Some(see_other(&and_back("/app/login", request)));
-    }
     match &recorded.wanted {
         Some(Wanted::Answer(posed)) => return Some(see_other(&posed.url)),
         Some(Wanted::Enrol) => return Some(see_other(&and_back("/app/factors", request))),
+        None if recorded.status == 401 && is_page => return Some(see_other(&and_back("/app/login", request))),
         None => {}
     }
     let gate = request.app_data::<Data<Gate>>()?;
