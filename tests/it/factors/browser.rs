@@ -161,7 +161,7 @@ async fn a_person_signs_in_with_each_factor_and_a_trusted_browser() {
     assert_says(&seen, "askedAgain", &["/app/c/"]);
     assert_eq!(seen["tries"], 4, "one was wrong before");
     let user = stage.gateway.running.gate.store.user_find(&user.id).await.unwrap().unwrap();
-    assert!(user.locked.is_some(), "{user:?}");
+    assert!(user.is_locked(), "{user:?}");
     stage.gateway.stop_and_verify().await;
 }
 
