@@ -43,6 +43,7 @@ pub fn principal(n: u64) -> Principal {
         roles: vec!["deployer".to_owned()],
         groups: Vec::new(),
         email: format!("user-{n}@example.com"),
+        enrolled: true,
         locked: false,
         version: 1,
         ..Principal::nobody(PrincipalKind::User, format!("user-{n}"))
@@ -55,13 +56,13 @@ pub fn resource() -> ResourceRef {
     ResourceRef::new(routes::Resource::App, "myapp".to_owned(), Some("myapp".to_owned()))
 }
 
-/// Circumstances of an ordinary request.
+/// Circumstances of an ordinary request, in a session that has shown a second factor.
 #[must_use]
 pub fn context() -> Context {
     Context {
         now: OffsetDateTime::UNIX_EPOCH,
         source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        mfa: Mfa::never(),
+        mfa: Mfa { age_s: 3600, method: "totp".to_owned(), ..Mfa::never() },
         approval: Approval::none(),
         credential: "cli-session".to_owned(),
         credential_age_s: 60,

@@ -51,7 +51,7 @@ enum Command {
     /// Show under which keys stored secrets are, and change the key.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
-    /// Add the first administrator.
+    /// Add the first administrator; help people who cannot get in.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
     /// Print the description of the API (OpenAPI).

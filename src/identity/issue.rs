@@ -173,7 +173,9 @@ impl<'a> Issuer<'a> {
         Ok(self.store.user_create(new, self.now).await?)
     }
 
-    pub(super) const fn store(&self) -> &Store {
+    /// The database.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
         self.store
     }
 
@@ -197,7 +199,7 @@ impl<'a> Issuer<'a> {
         Ok(Issued { id, token, expires_at })
     }
 
-    async fn record(&self, action: &'static str, detail: &[(&str, &str)]) -> Result<(), IssueError> {
+    pub(super) async fn record(&self, action: &'static str, detail: &[(&str, &str)]) -> Result<(), IssueError> {
         let Some(audit) = self.audit else { return Ok(()) };
         let known = detail.iter().filter(|(_, value)| !value.is_empty());
         let event = Event {

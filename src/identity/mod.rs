@@ -10,6 +10,7 @@ mod identify;
 mod issue;
 mod known;
 mod oidc;
+mod rescue;
 mod rules;
 mod token;
 mod workload;
@@ -27,6 +28,7 @@ pub(crate) use oidc::Http;
 pub use oidc::{
     Channel, FetchError, Oidc, OidcError, Pending, Person, ProviderError, SetupError, Start, TokenError, Told,
 };
+pub use rescue::FactorReset;
 pub use rules::{Rules, UserCreation};
 pub use token::{Token, TokenHash};
 pub use workload::{WorkloadClaims, WorkloadError, Workloads};

@@ -7,7 +7,7 @@ use super::data::App;
 use super::entities::Facts;
 use super::loader::{self, Parts};
 use super::problem::{BundleErrors, Problem};
-use super::slices::{Slice, Slicer};
+use super::slices::{Slicer, Slices};
 use super::sources::Sources;
 use super::table;
 use crate::routes::Facts::Exec;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Action {
     pub uid: EntityUid,
-    pub slice: Slice,
+    pub slices: Slices,
     pub base: Entities,
     /// Whether the context must say what would be run.
     pub exec: bool,
@@ -131,11 +131,11 @@ impl Bundle {
             let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(row.action));
             let groups = all.ancestors(&uid).into_iter().flatten().cloned();
             let family: HashSet<EntityUid> = groups.chain([uid.clone()]).collect();
-            let slice = slicer.slice(&family)?;
+            let slices = slicer.slices(&family)?;
             let base = facts.base(&uid, &all)?;
             let exec = row.contract.facts == Exec;
             contexts.constant(exec).validate(facts.schema(), &uid).map_err(|error| error.to_string())?;
-            actions.insert(row.action, Action { uid, slice, base, exec });
+            actions.insert(row.action, Action { uid, slices, base, exec });
         }
         let metas = policies.iter().map(|known| (known.meta.id.to_string(), Arc::clone(&known.meta))).collect();
         Ok(Self {

@@ -10,6 +10,7 @@ use super::decision::{ChallengeKind, Decision, Hypothetical, Reason, Shadow, Ver
 use super::entities::Store;
 use super::question::{Context, PrincipalKind, Question};
 use super::refusal;
+use super::slices::Slice;
 use cedar_policy::{Decision as Effect, PolicySet, Request, Response, validate_scope_variables};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ impl Judged {
 struct Asked<'a> {
     bundle: &'a Bundle,
     action: &'a Action,
+    slice: &'a Slice,
     store: &'a Store,
     context: &'a Context,
     /// Whether the principal is of a sort that has second factors.
@@ -56,9 +58,10 @@ impl Bundle {
             return self.refuse(question, error);
         }
         let has_factors = question.principal.kind == PrincipalKind::User;
-        let asked = Asked { bundle: self, action, store: &store, context: question.context, has_factors };
-        let judged = asked.judge(&action.slice.live);
-        let shadow = action.slice.with_shadow.as_ref().and_then(|set| asked.shadow(set, &judged));
+        let slice = action.slices.of(question.principal.kind);
+        let asked = Asked { bundle: self, action, slice, store: &store, context: question.context, has_factors };
+        let judged = asked.judge(&slice.live);
+        let shadow = slice.with_shadow.as_ref().and_then(|set| asked.shadow(set, &judged));
         self.decision(question, judged, shadow)
     }
 
@@ -196,8 +199,8 @@ impl Asked<'_> {
             Request::new(principal.clone(), action.clone(), resource.clone(), context, schema)
                 .map_err(|error| error.to_string())
         };
-        if self.action.slice.reads != Reads::NONE {
-            return made(contexts.make(context, self.action.slice.reads)?, Some(facts.schema()));
+        if self.slice.reads != Reads::NONE {
+            return made(contexts.make(context, self.slice.reads)?, Some(facts.schema()));
         }
         // The constant context was checked for this action when the bundle was loaded.
         validate_scope_variables(principal, action, resource, facts.schema()).map_err(|error| error.to_string())?;

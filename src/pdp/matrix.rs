@@ -6,6 +6,7 @@ use super::decision::Verdict;
 use super::question::{Context, Mfa, Principal, PrincipalKind, Question};
 use super::table;
 use crate::routes::{Resource, Row};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The command that writes the table.
@@ -46,19 +47,28 @@ pub fn matrix(bundle: &Bundle) -> String {
         if row.resource == Resource::User {
             line(&mut own, bundle, row, Whose::Own);
         }
-        for role in roles {
-            let person = answers(bundle, PrincipalKind::User, role, row, Whose::Others);
-            let token = answers(bundle, PrincipalKind::ApiToken, role, row, Whose::Others);
-            // Machines show no second factor, so what counts is where people get to with theirs.
-            if token.last() != person.last() {
-                push(&mut machines, format_args!("{:WIDTH$} {role} {}\n", row.action, cell(token)));
-            }
+        for (letter, roles) in of_machines(bundle, row) {
+            push(&mut machines, format_args!("{:WIDTH$} {letter}: {}\n", row.action, roles.join(" ")));
         }
     }
     push(&mut table, format_args!("\nWhere the account is their own:\n{own}"));
     table.push_str("\nAPI tokens, where they differ from people:\n");
     table.push_str(if machines.is_empty() { "nowhere\n" } else { &machines });
     table
+}
+
+/// What tokens of these roles may do, where they differ from people. Machines show no second factor,
+/// so what counts is where people get to with theirs.
+fn of_machines<'a>(bundle: &'a Bundle, row: &Row) -> BTreeMap<String, Vec<&'a str>> {
+    let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for role in bundle.roles() {
+        let person = answers(bundle, PrincipalKind::User, role, row, Whose::Others);
+        let token = answers(bundle, PrincipalKind::ApiToken, role, row, Whose::Others);
+        if token.last() != person.last() {
+            found.entry(cell(token)).or_default().push(role);
+        }
+    }
+    found
 }
 
 /// Whose account a row about accounts is asked about.

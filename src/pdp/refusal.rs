@@ -36,7 +36,10 @@ fn lacks_permit(decision: &Decision) -> bool {
 
 /// The roles that would help, as far as scopes of permits tell.
 fn granting(bundle: &Bundle, question: &Question<'_>) -> String {
-    let roles = bundle.actions.get(question.action).map_or(&[][..], |action| &action.slice.granting);
+    let roles = bundle
+        .actions
+        .get(question.action)
+        .map_or(&[][..], |action| &action.slices.of(question.principal.kind).granting);
     if roles.is_empty() { String::new() } else { format!("; roles that may: {}", roles.join(", ")) }
 }
 

@@ -1,8 +1,10 @@
-//! Policies by action. Cedar tries every policy on every question; a policy whose scope names
-//! other actions can neither match nor fail, so each action keeps only those that may apply.
+//! Policies by action and by sort of principal. Cedar tries every policy on every question; a policy
+//! whose scope names other actions or another sort of principal can neither match nor fail, so each
+//! pair keeps only those that may apply.
 
 use super::annotations::Meta;
 use super::context::Reads;
+use super::question::PrincipalKind;
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PolicySet, PrincipalConstraint};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,7 +18,25 @@ pub(super) struct Known {
     pub reads: Reads,
 }
 
-/// The policies that may apply to one action.
+/// The slices of one action, one for each sort of principal.
+#[derive(Clone, Debug)]
+pub(super) struct Slices {
+    pub user: Slice,
+    pub api_token: Slice,
+    pub workload: Slice,
+}
+
+impl Slices {
+    pub(super) const fn of(&self, kind: PrincipalKind) -> &Slice {
+        match kind {
+            PrincipalKind::User => &self.user,
+            PrincipalKind::ApiToken => &self.api_token,
+            PrincipalKind::Workload => &self.workload,
+        }
+    }
+}
+
+/// The policies that may apply to one action, asked by one sort of principal.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
     /// Those that are enforced.
@@ -41,10 +61,19 @@ impl<'a> Slicer<'a> {
         Self { policies, sets: HashMap::new() }
     }
 
-    /// The slice for an action, given the action and all groups above it.
-    pub(super) fn slice(&mut self, family: &HashSet<EntityUid>) -> Result<Slice, String> {
+    /// The slices for an action, given the action and all groups above it.
+    pub(super) fn slices(&mut self, family: &HashSet<EntityUid>) -> Result<Slices, String> {
+        Ok(Slices {
+            user: self.slice(family, PrincipalKind::User)?,
+            api_token: self.slice(family, PrincipalKind::ApiToken)?,
+            workload: self.slice(family, PrincipalKind::Workload)?,
+        })
+    }
+
+    fn slice(&mut self, family: &HashSet<EntityUid>, kind: PrincipalKind) -> Result<Slice, String> {
         let policies = self.policies;
-        let applying = policies.iter().enumerate().filter(|(_, known)| applies(&known.policy, family));
+        let may = |policy: &Policy| applies(policy, family) && concerns(policy, kind);
+        let applying = policies.iter().enumerate().filter(|(_, known)| may(&known.policy));
         let (mut live, mut all, mut reads) = (Vec::new(), Vec::new(), Reads::NONE);
         let mut granting = BTreeSet::new();
         for (index, known) in applying {
@@ -77,6 +106,15 @@ fn applies(policy: &Policy, family: &HashSet<EntityUid>) -> bool {
         ActionConstraint::In(actions) => actions.iter().any(|action| family.contains(action)),
         // `==` names one action; a group above it does not equal it.
         ActionConstraint::Eq(action) => family.contains(&action),
+    }
+}
+
+/// Whether the scope leaves room for this sort of principal. Parents (`in`) are of any.
+fn concerns(policy: &Policy, kind: PrincipalKind) -> bool {
+    match policy.principal_constraint() {
+        PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+        PrincipalConstraint::Is(name) | PrincipalConstraint::IsIn(name, _) => name.to_string() == kind.entity_type(),
+        PrincipalConstraint::Eq(uid) => uid.type_name().to_string() == kind.entity_type(),
     }
 }
 

@@ -81,15 +81,6 @@ impl Store {
         self.user_changed(id, update, taken).await
     }
 
-    /// Notes which method a person wants to be asked for first: `webauthn`, `totp`, `yubico`, or none.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Corrupt`] when it is no such method; [`StoreError::Unavailable`].
-    pub async fn user_prefer_method(&self, id: &str, method: Option<&str>) -> Result<UserRow, StoreError> {
-        let update = change(id).col_expr(Column::PreferredMethod, Expr::value(method.map(str::to_owned)));
-        self.user_changed(id, update, StoreError::Stale).await
-    }
-
     /// Runs an update of one person; `missed` is the error when they are there and do not match.
     async fn user_changed(
         &self,

@@ -1,7 +1,9 @@
 //! The default policies: their own tests, their matrix, and what the binary carries of them.
 
-use super::super::{MATRIX_COMMAND, Sources, matrix, run_suite};
-use super::{Bundle, SourceFile, bundle, sources};
+use super::super::{Context, MATRIX_COMMAND, Mfa, Sources, Verdict, matrix, run_suite, table};
+use super::{Bundle, SourceFile, ask, bundle, of_app, sources, unproved, user};
+use crate::routes::Resource;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn files_of(folder: &str) -> Vec<SourceFile> {
@@ -67,4 +69,35 @@ fn the_documented_case_passes() {
     let files = [cast.clone(), SourceFile::new("policies/tests/shown.json", format!("[{case}]"))];
     let report = run_suite(&bundle(&[]), &files);
     assert_eq!((report.passed, report.failures.len()), (1, 0), "{report}");
+}
+
+/// Every group of actions is in the table that says which second factor it needs.
+#[test]
+fn each_group_has_its_second_factor() {
+    let text = include_str!("../../../policies/README.md");
+    let (_, rest) = text.split_once("## Which second factor what needs").unwrap();
+    let (table, _) = rest.split_once("\n## ").unwrap();
+    let groups: BTreeSet<&str> = table::rows().flat_map(|row| row.groups.iter().copied()).collect();
+    for group in groups {
+        assert_eq!(table.matches(&format!("`{group}`")).count(), 1, "{group}");
+    }
+}
+
+/// The exemption that the guide shows is one that the policy takes.
+#[test]
+fn the_documented_exemption_loads() {
+    let guide = include_str!("../../../docs/policies.md");
+    let exemption = guide.lines().find_map(|line| line.trim().strip_prefix("`|| (resource has app")).unwrap();
+    let exemption = format!("|| (resource has app{}", exemption.trim_end_matches('`'));
+    let rule = include_str!("../../../policies/step-up.cedar");
+    let edge = "context.mfa.age_s <= 600)";
+    let text = rule.replace(edge, &format!("{edge} {exemption}"));
+    assert_ne!(text, rule);
+    let mut sources = sources(&[("policies/step-up.cedar", &text)]);
+    sources.apps.text = r#"{"apps": [{"name": "scratch", "protected": false}]}"#.to_owned();
+    let bundle = Bundle::load(&sources).unwrap();
+    let old = Context { mfa: Mfa { age_s: 3600, ..Mfa::never() }, ..unproved() };
+    let restart = |service| ask(&bundle, &user("ops"), "service:restart", &of_app(Resource::Service, service), &old);
+    assert_eq!(restart("shop/web").verdict(), Verdict::Challenge);
+    assert_eq!(restart("scratch/web").verdict(), Verdict::Allow);
 }

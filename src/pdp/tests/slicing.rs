@@ -1,8 +1,8 @@
 //! Slices decide as the whole set does, and know what their policies read.
 
 use super::super::context::Reads;
-use super::super::{canary, slices, table};
-use super::{bundle, sources, user};
+use super::super::{PrincipalKind, WorkloadFacts, canary, slices, table};
+use super::{Principal, bundle, sources, user};
 use cedar_policy::{Authorizer, Decision, Policy, PolicySet, Request};
 use std::str::FromStr as _;
 
@@ -23,10 +23,10 @@ fn a_slice_decides_as_the_whole_set() {
         }
     }
     for row in table::rows() {
-        for role in ["", "viewer", "ops", "deployer", "admin", "cicd"] {
+        for who in everybody() {
             let action = &bundle.actions[row.action];
             let resource = canary::resource("dev", row);
-            let store = bundle.facts.store(&user(role), &action.base, &resource).unwrap();
+            let store = bundle.facts.store(&who, &action.base, &resource).unwrap();
             let context = bundle.contexts.make(&canary::context(row), Reads::ALL).unwrap();
             let (principal, what) = (store.principal.clone(), store.resource.clone());
             let schema = Some(bundle.facts.schema());
@@ -37,18 +37,56 @@ fn a_slice_decides_as_the_whole_set() {
                 ids.sort();
                 (response.decision() == Decision::Allow, ids, response.diagnostics().errors().count())
             };
-            assert_eq!(answer(&action.slice.live), answer(&whole), "{role} {}", row.action);
+            assert_eq!(answer(&action.slices.of(who.kind).live), answer(&whole), "{who:?} {}", row.action);
         }
     }
+}
+
+/// One of each role and sort.
+fn everybody() -> Vec<Principal> {
+    let people = ["", "viewer", "deployer", "admin"].map(user);
+    let token = ["", "deployer", "cicd"].map(|role| Principal { kind: PrincipalKind::ApiToken, ..user(role) });
+    let run = Principal { kind: PrincipalKind::Workload, workload: Some(WorkloadFacts::default()), ..user("cicd") };
+    people.into_iter().chain(token).chain([run]).collect()
 }
 
 #[test]
 fn slices_are_small_and_shared() {
     let bundle = bundle(&[]);
-    let slice = |action: &str| bundle.actions[action].slice.live.num_of_policies();
-    assert_eq!((slice("app:delete"), slice("release:promote"), slice("console:login")), (4, 4, 5));
-    let (one, other) = (&bundle.actions["app:create"].slice.live, &bundle.actions["rack:update"].slice.live);
-    assert!(std::sync::Arc::ptr_eq(one, other));
+    let slices = |action: &str| {
+        let slices = &bundle.actions[action].slices;
+        [&slices.user, &slices.api_token, &slices.workload].map(|slice| slice.live.num_of_policies())
+    };
+    assert_eq!(slices("app:delete"), [5, 4, 2]);
+    assert_eq!(slices("release:promote"), [4, 4, 2]);
+    assert_eq!(slices("console:login"), [3, 4, 3]);
+    let of = |action: &str| &bundle.actions[action].slices.user.live;
+    assert!(std::sync::Arc::ptr_eq(of("app:create"), of("rack:update")));
+    assert_eq!(bundle.actions["app:delete"].slices.workload.reads, Reads::NONE, "step-up is for people");
+}
+
+/// A scope that names nobody in particular concerns everybody.
+#[test]
+fn a_policy_is_kept_for_whomever_it_may_concern() {
+    let cases = [
+        ("principal", [true, true, true]),
+        ("principal in Role::\"viewer\"", [true, true, true]),
+        ("principal in Group::\"team\"", [true, true, true]),
+        ("principal is User", [true, false, false]),
+        ("principal is User in Role::\"viewer\"", [true, false, false]),
+        ("principal is ApiToken", [false, true, false]),
+        ("principal is Workload in Role::\"cicd\"", [false, false, true]),
+        ("principal == User::\"u\"", [true, false, false]),
+        ("principal == ApiToken::\"t\"", [false, true, false]),
+    ];
+    for (scope, expected) in cases {
+        let text = format!("@id(\"x.a\") @why(\"w\") forbid ({scope}, action == Action::\"app:list\", resource);");
+        let added = bundle(&[("policies/x.cedar", &text)]);
+        let slices = &added.actions["app:list"].slices;
+        let id = cedar_policy::PolicyId::new("x.a");
+        let kept = [&slices.user, &slices.api_token, &slices.workload].map(|slice| slice.live.policy(&id).is_some());
+        assert_eq!(kept, expected, "{scope}");
+    }
 }
 
 #[test]

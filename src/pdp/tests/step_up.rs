@@ -150,7 +150,7 @@ fn a_window_and_a_trusted_device_are_what_they_are() {
             assert_eq!((old, window), (Verdict::Allow, [Verdict::Allow; 2]), "{action}");
         }
     }
-    assert!(counted.0 > 30 && counted.1 > 40 && counted.2 > 50, "{counted:?}");
+    assert!(counted.0 > 25 && counted.1 > 40 && counted.2 > 50, "{counted:?}");
 }
 
 #[test]
@@ -181,7 +181,13 @@ fn everybody_signs_themselves_out_without_a_fresh_factor() {
     }
 }
 
-/// The reports of the cases for the default policies with one text in place of another, in step-up.
+/// The cases about step-up.
+fn cases() -> Vec<SourceFile> {
+    let about = |file: &SourceFile| ["cast", "step-up"].contains(&file.stem());
+    sources(&[]).tests.into_iter().filter(about).collect()
+}
+
+/// The defaults with one text in place of another in step-up.
 fn changed(from: &str, to: &str) -> Sources {
     assert!(STEP_UP.contains(from), "{from}");
     let name = "policies/step-up.cedar";
@@ -196,7 +202,7 @@ fn changed(from: &str, to: &str) -> Sources {
 fn each_policy_is_missed_when_it_is_gone() {
     let ids: Vec<&str> = STEP_UP.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(ids, ["step-up.session", "step-up.recent", "step-up.bound", "step-up.first-factor"]);
-    let tests = sources(&[]).tests;
+    let tests = cases();
     for id in ids {
         let mut gone = changed(&format!("@id(\"{id}\")"), &format!("@id(\"{id}\")\n@mode(\"shadow\")"));
         let refused = Bundle::load(&gone).err().map(|errors| errors.to_string()).unwrap_or_default();
@@ -209,7 +215,7 @@ fn each_policy_is_missed_when_it_is_gone() {
 
 #[test]
 fn each_condition_is_missed_when_it_is_gone() {
-    let tests = sources(&[]).tests;
+    let tests = cases();
     let weaker = [
         ("context.mfa.age_s >= 0 && context.mfa.age_s < 4000000000", "context.mfa.age_s < 4000000000"),
         ("< 4000000000", "<= 4000000000"),
@@ -221,7 +227,8 @@ fn each_condition_is_missed_when_it_is_gone() {
         ("<= 600", "< 600"),
         ("action == Action::\"object:create\" ||", ""),
         ("action == Action::\"factor:confirm\" ||", ""),
-        ("resource is User &&\n   principal == resource", "resource is User"),
+        ("resource is User &&\n   principal == resource) ||\n  // Begun", "resource is User) ||\n  // Begun"),
+        ("resource is User &&\n   principal == resource) ||\n  (action", "resource is User) ||\n  (action"),
         ("Action::\"secret-read\"", "Action::\"mutate\""),
         ("context.mfa.bound_to_request &&", ""),
         ("<= 300", "<= 301"),

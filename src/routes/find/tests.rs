@@ -21,8 +21,8 @@ fn samples(name: &str) -> Vec<&'static str> {
         Some(Syntax::Key) => vec!["tmp/a.tgz", "logs", "a/b/c/d/e/f"],
         Some(Syntax::Server) => vec!["index.docker.io/v1/", "localhost:5000", "quay.io"],
         Some(Syntax::Uuid) => vec!["0192f0c1-2b3c-7def-8123-456789abcdef"],
+        Some(Syntax::Code) => vec!["BCDF-GHJK-LMNP"],
         Some(Syntax::Word) => vec!["viewer", "lock", "sessions"],
-        Some(Syntax::Code) => vec!["ABCD-EFGH", "WEBAUTHN"],
         None => panic!("no syntax for {name}"),
     }
 }

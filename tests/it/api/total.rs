@@ -2,7 +2,7 @@
 
 use rack_gateway::identity::{Arrival, Rules};
 use rack_gateway::routes::{API, Row};
-use rack_gateway::store::UserRow;
+use rack_gateway::store::{NewDevice, UserRow};
 use serde_json::{Value, json};
 
 use super::{admit, at_the_browser, at_the_cli, from_page, machine, person, run, silent, somebody, with};
@@ -48,7 +48,9 @@ fn may(caller: Caller, row: &Row) -> bool {
         "cli-login:confirm" => matches!(caller, Caller::Page(_)),
         // Nobody does that for somebody else.
         "cli-token:create" => false,
+        _ if row.groups.contains(&"own-factors") => false,
         _ if row.groups.contains(&"account") => true,
+        _ if row.groups.contains(&"before-factor") => is_person,
         _ if row.groups.iter().any(|group| ["identity-read", "settings-read", "policy-read"].contains(group)) => {
             oversight(role)
         }
@@ -63,15 +65,18 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         "session:end" => (204, 1),
         // Nothing waits with that code.
         "cli-login:confirm" => (404, 0),
+        // Nobody was asked, and challenges of others do not exist.
+        "challenge:read" | "challenge:begin" | "challenge:answer" => (404, 0),
         // The role is asked for by itself.
         "user:create" | "api-token:create" => (201, 2),
         "user:update" | "user:lock" | "session:revoke-all" | "api-token:update" | "api-token:rotate"
-        | "setting:update" => (200, 1),
+        | "setting:update" | "factor:reset" => (200, 1),
         "user:delete"
         | "user:unlock"
         | "user-role:grant"
         | "user-role:revoke"
         | "session:revoke"
+        | "trusted-device:revoke"
         | "api-token:revoke"
         | "api-token-role:grant"
         | "api-token-role:revoke"
@@ -80,10 +85,30 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
     }
 }
 
+/// The id of nothing.
+const UNKNOWN: &str = "0192f0c1-2b3c-7def-8123-456789abcdef";
+
+/// A browser that this person trusts.
+async fn trusted(gateway: &Gateway, user: &UserRow) -> String {
+    let now = gateway.running.gate.clock.now();
+    let device = NewDevice {
+        id: uuid::Uuid::now_v7().to_string(),
+        user_id: user.id.clone(),
+        token_hash: rack_gateway::identity::Token::generate().unwrap().hash().0,
+        browser: "Firefox".to_owned(),
+        source_ip: "192.0.2.7".parse().unwrap(),
+        expires_at: now + time::Duration::days(1),
+    };
+    let id = device.id.clone();
+    gateway.running.gate.store.device_add(device, now).await.unwrap();
+    id
+}
+
 /// What a request is about: made for it alone.
 struct Objects {
     user: UserRow,
     session: String,
+    device: String,
     token: String,
     setting: u64,
 }
@@ -99,19 +124,24 @@ impl Objects {
         let arrival = Arrival::web(&Rules::default());
         let session = arrival.id().to_owned();
         admit(gateway, arrival, Some(&user)).await;
+        let device = trusted(gateway, &user).await;
         let issuer = silent(gateway);
         let end = issuer.now + time::Duration::days(1);
         let token = issuer.api_token("object", &["viewer".to_owned()], end).await.unwrap();
         let token = store.credential_find(&token.hash().0).await.unwrap().unwrap().id;
         let settings = store.setting_list().await.unwrap();
         let setting = settings.iter().find(|row| row.name == "session_max_hours").map_or(0, |row| row.version);
-        Self { user, session, token, setting }
+        Self { user, session, device, token, setting }
     }
 
     fn path(&self, row: &Row, role: &str) -> String {
         row.path
             .replace("{user}", &self.user.id)
             .replace("{session}", &self.session)
+            .replace("{device}", &self.device)
+            .replace("{challenge}", UNKNOWN)
+            .replace("{factor}", UNKNOWN)
+            .replace("{code}", "BBBB-BBBB-BBBB")
             .replace("{token}", &self.token)
             .replace("{role}", role)
             .replace("{setting}", "session_max_hours")
@@ -137,6 +167,11 @@ fn body(row: &Row) -> Option<Value> {
         "api-token:rotate" => json!({}),
         "setting:update" => json!({ "value": 13 }),
         "cli-login:confirm" => json!({ "user_code": "BCDF-GHJK", "approve": true }),
+        "challenge:answer" => json!({ "method": "totp", "code": "123456" }),
+        "factor:create" => json!({ "kind": "totp", "name": "Phone" }),
+        "factor:confirm" => json!({ "code": "123456" }),
+        "factor:update" => json!({ "name": "Tablet" }),
+        "factor:prefer" => json!({ "method": "totp" }),
         _ => return None,
     })
 }

@@ -27,7 +27,10 @@ async fn an_app_is_enrolled_and_counts(db: Db) {
     assert!(begun["uri"].as_str().unwrap().starts_with("otpauth://totp/") && begun["qr_svg"].as_str().is_some());
     let kinds: Vec<_> = scene.gateway.records_until(&request, 3).await;
     assert_eq!(kinds[1]["detail"]["kind"], "totp");
-    assert_eq!((&kinds[0]["kind"], &kinds[1]["kind"], &kinds[2]["kind"]), (&json!("intent"), &json!("admin"), &json!("outcome")));
+    assert_eq!(
+        (&kinds[0]["kind"], &kinds[1]["kind"], &kinds[2]["kind"]),
+        (&json!("intent"), &json!("admin"), &json!("outcome"))
+    );
     // It is none yet.
     assert_eq!(person.ask(&scene, Send::get(&factors), 200).await, empty);
     let confirm = person.at(&format!("/factors/{id}/confirm"));
@@ -144,7 +147,10 @@ async fn factors_are_renamed_preferred_and_removed(db: Db) {
         let theirs = other.at(&format!("/factors/{id}"));
         let of_rename = other.ask(&scene, Send::json("PUT", &theirs, &json!({ "name": "Mine" })), 404).await;
         let of_delete = other.ask(&scene, plain("DELETE", &theirs), 404).await;
-        assert_eq!((&of_rename["error"], &of_delete["error"]), (&json!("there is no such factor"), &json!("there is no such factor")));
+        assert_eq!(
+            (&of_rename["error"], &of_delete["error"]),
+            (&json!("there is no such factor"), &json!("there is no such factor"))
+        );
     }
     other.ask(&scene, plain("DELETE", &at(&app)), 403).await;
     person.ask(&scene, plain("DELETE", &at(&key)), 204).await;
@@ -171,7 +177,8 @@ async fn backup_codes_are_shown_once(db: Db) {
     person.ask(&scene, plain("POST", &target), 409).await;
     person.enrol_app(&scene, "Phone").await;
     let made = person.ask(&scene, plain("POST", &target), 201).await;
-    let codes: BTreeSet<String> = made["codes"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+    let codes: BTreeSet<String> =
+        made["codes"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
     assert_eq!(codes.len(), 10);
     assert!(codes.iter().all(|code| code.len() == 19 && code.split('-').all(|part| part.len() == 4)), "{codes:?}");
     let left = async || person.ask(&scene, Send::get(&person.at("/factors")), 200).await["backup_codes"].clone();
@@ -206,7 +213,9 @@ async fn a_reset_ends_everything(db: Db) {
     let wanted = json!({ "kind": "totp", "name": "Another" });
     let begun = person.ask(&scene, Send::json("POST", &person.at("/factors"), &wanted), 201).await;
     let reset = person.at("/factors");
-    for token in [person.cli(&scene).await, scene.gateway.token("cicd").to_owned(), scene.gateway.token("security").to_owned()] {
+    for token in
+        [person.cli(&scene).await, scene.gateway.token("cicd").to_owned(), scene.gateway.token("security").to_owned()]
+    {
         ask(&scene.gateway, &token, plain("DELETE", &reset), 403).await;
     }
     let admin = scene.gateway.token("admin");
@@ -233,7 +242,8 @@ async fn a_reset_ends_everything(db: Db) {
     assert_eq!(scene.told(&person).await[0], "factors-reset");
     let page = String::from_utf8(person.get(&scene, "/app").await.body).unwrap();
     assert!(page.contains("took away all your second factors"), "{page}");
-    ask(&scene.gateway, admin, plain("DELETE", "/api/v1/users/0192f0c1-2b3c-7def-8123-456789abcdef/factors"), 404).await;
+    ask(&scene.gateway, admin, plain("DELETE", "/api/v1/users/0192f0c1-2b3c-7def-8123-456789abcdef/factors"), 404)
+        .await;
     scene.gateway.stop_and_verify().await;
 }
 

@@ -38,11 +38,15 @@ async fn an_answer_opens_the_session_that_was_asked(db: Db) {
     let before = scene.session(person.token()).await;
     scene.pass(Duration::seconds(30));
     let body = json!({ "method": "totp", "code": person.code(&scene) });
-    let answer = from_page(&person.browser, scene.gateway.addr(), Send::json("POST", &answer_to(&challenge), &body)).await;
+    let answer =
+        from_page(&person.browser, scene.gateway.addr(), Send::json("POST", &answer_to(&challenge), &body)).await;
     assert_eq!(body_of(&answer), json!({ "state": "answered", "return_to": null }));
     let records = scene.gateway.records_until(answer.header("rack-gateway-request-id").unwrap(), 4).await;
     let change = records.iter().find(|record| record["kind"] == "admin").unwrap();
-    assert_eq!((&change["action"], &change["detail"]["asked_action"]), (&json!("challenge:answer"), &json!("app:delete")));
+    assert_eq!(
+        (&change["action"], &change["detail"]["asked_action"]),
+        (&json!("challenge:answer"), &json!("app:delete"))
+    );
     let asked = scene.session(&cli).await;
     assert_eq!((asked.factor_at, asked.factor_method.as_deref()), (Some(scene.now()), Some("totp")));
     assert_eq!(scene.session(person.token()).await.factor_at, before.factor_at, "of no other session");
@@ -64,7 +68,10 @@ async fn an_answer_for_one_request_opens_nothing_else(db: Db) {
     let cli = person.cli(&scene).await;
     let page = |new| NewChallenge { return_to: Some("/app/cli-token".to_owned()), ..new };
     let challenge = scene.pose_with(&cli, Needs::Bound, Way::Link, page).await;
-    assert_eq!(person.answer(&scene, &challenge, 200).await, json!({ "state": "answered", "return_to": "/app/cli-token" }));
+    assert_eq!(
+        person.answer(&scene, &challenge, 200).await,
+        json!({ "state": "answered", "return_to": "/app/cli-token" })
+    );
     assert_eq!(scene.session(&cli).await.factor_at, None);
     let row = scene.challenge(&challenge.id).await;
     assert_eq!((row.method.as_deref(), row.answered_strong, row.proof_hash), (Some("totp"), false, None));
@@ -84,7 +91,9 @@ async fn challenges_are_their_own_persons(db: Db) {
     let challenge = scene.pose(&person.cli(&scene).await, Needs::Mfa, Way::Link).await;
     let unknown = uuid::Uuid::now_v7().to_string();
     let machine = scene.gateway.token("cicd").to_owned();
-    for (what, body) in [("", None), ("/webauthn", None), ("/answer", Some(json!({ "method": "totp", "code": "123456" })))] {
+    for (what, body) in
+        [("", None), ("/webauthn", None), ("/answer", Some(json!({ "method": "totp", "code": "123456" })))]
+    {
         let mut said = Vec::new();
         for id in [&challenge.id, &unknown] {
             let target = format!("{}{what}", path(id));
@@ -131,7 +140,7 @@ async fn what_is_over_is_not_answered(db: Db) {
     ask(&scene.gateway, &cli, plain("POST", "/api/v1/auth/logout"), 204).await;
     person.answer(&scene, &ended, 410).await;
     let page = person.get(&scene, &format!("/app/c/{}", ended.code)).await;
-    assert!(!String::from_utf8_lossy(&page.body).contains("autocomplete=\"one-time-code\""), "nothing to fill in");
+    assert!(!String::from_utf8_lossy(&page.body).contains(&format!("data-challenge=\"{}\"", ended.id)));
     // Another session of the person is none that was asked.
     let web = at_the_browser(&scene.gateway, &person.user).await;
     let out = scene.pose(web.session().unwrap(), Needs::Mfa, Way::Web).await;
@@ -188,8 +197,11 @@ async fn only_a_passkey_will_do_where_policy_says_so(db: Db) {
     let challenge = scene.pose_with(&cli, Needs::Mfa, Way::Link, strong).await;
     let problem = person.answer(&scene, &challenge, 422).await;
     assert_eq!(problem["type"], "/problems/factor-not-strong");
-    let page = String::from_utf8(person.get(&scene, &format!("/app/c/{}", challenge.code)).await.body).unwrap();
-    assert!(!page.contains("autocomplete=\"one-time-code\""), "{page}");
+    let weak = scene.pose(&cli, Needs::Mfa, Way::Link).await;
+    for (challenge, takes_codes) in [(&challenge, false), (&weak, true)] {
+        let page = String::from_utf8(person.get(&scene, &format!("/app/c/{}", challenge.code)).await.body).unwrap();
+        assert_eq!(page.contains("<form data-method=\"totp\">"), takes_codes, "{page}");
+    }
     let assertion = person.assertion(&scene, &challenge).await;
     person.answer_with(&scene, &challenge, &assertion, 200).await;
     assert!(scene.session(&cli).await.factor_strong);

@@ -134,7 +134,8 @@ async fn the_handshake_is_of_the_session_that_was_asked(db: Db) {
     assert!(!String::from_utf8_lossy(&stranger.body).contains("localhost:43123"));
     let fresh = scene.pose(&cli, Needs::Mfa, Way::Console).await;
     let begun = fetch(&scene, &cli, &fresh.id).await;
-    let hostile = ["https://evil.example", "http://localhost:80@evil.example", "http://evil.example:80", "javascript:x"];
+    let hostile =
+        ["https://evil.example", "http://localhost:80@evil.example", "http://evil.example:80", "javascript:x"];
     for callback in hostile {
         let refused = person.get(&scene, &page(&begun.body, callback)).await;
         assert_eq!(refused.status(), 404, "{callback}");
@@ -174,7 +175,8 @@ async fn the_connection_stays() {
     let mut wire = Wire::connect(scene.gateway.addr()).await;
     let (id, auth) = (&challenge.id, basic(&cli));
     let head = format!("Host: gateway.example.com\r\nAuthorization: {auth}\r\nSession: \r\n");
-    let shown = format!("Challenge: {id}\r\nContent-Type: application/octet-stream\r\nContent-Length: 43\r\n\r\n{proof}");
+    let shown =
+        format!("Challenge: {id}\r\nContent-Type: application/octet-stream\r\nContent-Length: 43\r\n\r\n{proof}");
     for (request, status) in [
         (format!("POST /session/{id}? HTTP/1.1\r\n{head}{shown}"), 200),
         (format!("POST /session/{id}? HTTP/1.1\r\n{head}{shown}"), 403),

@@ -8,6 +8,7 @@ mod devices;
 mod enrol;
 mod person;
 mod secrets;
+mod sign_in;
 mod verify;
 mod yubico;
 

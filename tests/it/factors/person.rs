@@ -24,13 +24,13 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Behind the real time: a clock that tests move ahead never comes to the future.
     pub async fn new(db: &Db) -> Self {
-        Self::with(db, |launch| launch).await
+        Self::at(db, OffsetDateTime::now_utc() - Duration::days(1), |launch| launch).await
     }
 
-    pub async fn with(db: &Db, change: impl FnOnce(Launch) -> Launch) -> Self {
-        // Behind the real time: a clock that tests move ahead never comes to the future.
-        let now = Arc::new(AtomicI64::new((OffsetDateTime::now_utc() - Duration::days(1)).unix_timestamp()));
+    pub async fn at(db: &Db, start: OffsetDateTime, change: impl FnOnce(Launch) -> Launch) -> Self {
+        let now = Arc::new(AtomicI64::new(start.unix_timestamp()));
         let hands = Arc::clone(&now);
         let clock = Clock::from_fn(move || OffsetDateTime::from_unix_timestamp(hands.load(Ordering::SeqCst)).unwrap());
         let nowhere = "127.0.0.1:9".parse().unwrap();
@@ -48,7 +48,10 @@ impl Scene {
 
     /// Somebody new with this role, at a browser.
     pub async fn person(&self, role: &str) -> Person {
-        let user = somebody(&self.gateway, role).await;
+        self.at_a_browser(somebody(&self.gateway, role).await).await
+    }
+
+    pub async fn at_a_browser(&self, user: UserRow) -> Person {
         let browser = at_the_browser(&self.gateway, &user).await;
         Person { user, browser, app: None, keys: Authenticator::new(ORIGIN) }
     }

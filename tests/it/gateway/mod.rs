@@ -21,7 +21,7 @@ use crate::harness::RACK_PASSWORD;
 use crate::replay::peer::{Message, Wire};
 
 /// A development rack that knows the gateway's password.
-fn dev_rack() -> RackServer {
+pub fn dev_rack() -> RackServer {
     let options = RackOptions {
         password: RACK_PASSWORD.to_owned(),
         build_time: Duration::ZERO,

@@ -1,9 +1,11 @@
 //! Callers: what a credential proves, for how long, and what is remembered of that.
 
+use std::sync::Arc;
 use std::time::Duration as Std;
 
 use base64::Engine as _;
-use rack_gateway::identity::{Callers, IdentifyError, Presented, PrincipalType, Token, Workload, identify};
+use rack_gateway::config::Catalog;
+use rack_gateway::identity::{Callers, IdentifyError, Identity, Presented, PrincipalType, Token, Workload};
 use rack_gateway::store::{CredentialKind, NewCredential, NewUser, Store};
 use sqlx::{Connection as _, SqliteConnection};
 use time::{Duration, OffsetDateTime};
@@ -28,6 +30,15 @@ const IDLE: Std = Std::from_secs(600);
 fn presented(token: &Token) -> Presented {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("convox:{}", token.expose()));
     Presented::from_authorization([format!("Basic {basic}").as_bytes()].into_iter()).expect("a credential")
+}
+
+fn callers() -> Callers {
+    Callers::new(Arc::new(Catalog::unpinned()))
+}
+
+/// Who that is, by the database alone.
+async fn identify(store: &Store, shown: &Presented, now: OffsetDateTime) -> Result<Arc<Identity>, IdentifyError> {
+    callers().refresh(store, shown, now).await.map(|known| known.identity)
 }
 
 fn at(seconds: i64) -> OffsetDateTime {
@@ -66,7 +77,7 @@ async fn a_credential_says_who_and_within_which_limits(db: Db) {
     let text = Some(claims.to_text().expect("text"));
     let run = NewCredential { kind: CredentialKind::Workload, workload: text, ..machine("c3", 0) };
     let who = identify(&store, &give(&store, run).await, NOW).await.expect("a run");
-    assert_eq!((who.principal, who.id.as_str(), who.workload), (PrincipalType::Workload, "c3", Some(claims)));
+    assert_eq!((who.principal, who.id.as_str(), who.workload.as_ref()), (PrincipalType::Workload, "c3", Some(&claims)));
 }
 
 async fn claims_that_cannot_be_read_prove_nothing(db: Db) {
@@ -86,7 +97,7 @@ async fn a_session_ends_without_use(db: Db) {
     let store = db.store().await;
     store.user_create(alice(), NOW).await.expect("a user");
     let session = give(&store, idle_session()).await;
-    let callers = Callers::default();
+    let callers = callers();
     for (seconds, remembered) in [(0, false), (10, true)] {
         let known = callers.find(&store, &session, at(seconds)).await.expect("alice");
         assert_eq!(known.remembered, remembered, "at {seconds}");
@@ -102,7 +113,7 @@ async fn a_use_on_another_replica_counts(db: Db) {
     let store = db.store().await;
     store.user_create(alice(), NOW).await.expect("a user");
     let session = give(&store, idle_session()).await;
-    let here = Callers::default();
+    let here = callers();
     here.find(&store, &session, at(0)).await.expect("alice");
     store.credential_touch("c1", at(500)).await.expect("seen elsewhere");
     let known = here.find(&store, &session, at(1000)).await.expect("alice");
@@ -116,7 +127,7 @@ async fn a_use_on_another_replica_counts(db: Db) {
 async fn a_replaced_secret_is_good_for_the_overlap(db: Db) {
     let store = db.store().await;
     let old = give(&store, machine("c1", 0)).await;
-    let callers = Callers::default();
+    let callers = callers();
     callers.find(&store, &old, at(0)).await.expect("a machine");
     let new = Token::generate().expect("randomness");
     store.credential_rotate("c1", &new.hash().0, at(60), 1).await.expect("rotated");
@@ -132,7 +143,7 @@ async fn a_replaced_secret_is_good_for_the_overlap(db: Db) {
 async fn use_is_noted_but_changes_nobody(db: Db) {
     let store = db.store().await;
     let token = give(&store, machine("c1", 0)).await;
-    let callers = Callers::default();
+    let callers = callers();
     let first = callers.find(&store, &token, at(0)).await.expect("a machine");
     callers.find(&store, &token, at(31)).await.expect("a machine");
     until("the use is noted", || async {
@@ -154,7 +165,7 @@ async fn the_database_is_told_of_a_use_now_and_then() {
     let count = "CREATE TABLE told (at TEXT); CREATE TRIGGER told AFTER UPDATE OF last_used_at ON credentials \
         BEGIN INSERT INTO told VALUES (NEW.last_used_at); END";
     db.execute(count).await;
-    let callers = Callers::default();
+    let callers = callers();
     // Twice the idle time is 1 200 s, so that a tenth of it is 120 s.
     for seconds in (0..=360).step_by(5) {
         callers.find(&store, &session, at(seconds)).await.expect("alice");

@@ -6,7 +6,7 @@ use time::Duration;
 use time::macros::datetime;
 
 use super::challenges::question;
-use super::factors::{device, enrolment};
+use super::factors::{device, enrolment, preferring};
 use super::{NOW, alice, machine, session, user};
 use crate::harness::db::Db;
 
@@ -164,7 +164,7 @@ async fn it_rises_with_what_was_shown(db: Db) {
     watch.rose("a factor was shown").await;
     assert!(!store.credential_verified("c1", NOW - Duration::HOUR, "totp", false).await.expect("an answer"));
     watch.stayed("an earlier one").await;
-    store.user_prefer_method("u1", Some("totp")).await.expect("preferred");
+    store.user_update("u1", preferring(Some("totp")), None).await.expect("preferred");
     watch.rose("a preference").await;
     assert!(store.device_delete("d1", "u1").await.expect("an answer"));
     watch.rose("the device is not trusted").await;

@@ -2,7 +2,8 @@
 //! a factor goes with the last one.
 
 use rack_gateway::store::{
-    DeviceRow, FactorKind, FactorRow, NewCredential, NewDevice, NewFactor, SecretKey, Store, StoreError,
+    DeviceRow, FactorKind, FactorRow, NewCredential, NewDevice, NewFactor, Options, SecretKey, Store, StoreError,
+    UserChange, UserRow,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -72,6 +73,14 @@ async fn enrol(store: &Store, new: NewFactor) {
     let (id, who) = (new.id.clone(), new.user_id.clone());
     store.factor_begin(new, NOW).await.expect("begun");
     assert_eq!(store.factor_confirm(&id, &who, None, None, None, NOW).await, Ok(true));
+}
+
+pub fn preferring(method: Option<&str>) -> UserChange {
+    UserChange { preferred_method: Some(method.map(str::to_owned)), ..UserChange::default() }
+}
+
+async fn prefer(store: &Store, method: Option<&str>) -> Result<UserRow, StoreError> {
+    store.user_update("u1", preferring(method), None).await
 }
 
 async fn enrolled_at(store: &Store, who: &str) -> Option<OffsetDateTime> {
@@ -158,17 +167,16 @@ async fn the_preferred_method_goes_with_its_last_factor(db: Db) {
     }
     let key = NewFactor { kind: FactorKind::Yubico, credential_id: Some("k".to_owned()), ..enrolment("f3", "u1") };
     enrol(&store, key).await;
-    let version = store.user_prefer_method("u1", Some("totp")).await.unwrap().version;
-    assert_eq!(store.user_prefer_method("u9", Some("totp")).await, Err(StoreError::NotFound));
-    let odd = store.user_prefer_method("u1", Some("sms")).await;
+    let version = prefer(&store, Some("totp")).await.unwrap().version;
+    let odd = prefer(&store, Some("sms")).await;
     assert!(matches!(odd, Err(StoreError::Corrupt(_))), "{odd:?}");
     store.factor_delete("f1", "u1").await.unwrap();
     assert_eq!(preferred().await.as_deref(), Some("totp"), "there is another one");
     store.factor_delete("f2", "u1").await.unwrap();
     assert_eq!(preferred().await, None);
     assert!(store.user_find("u1").await.unwrap().unwrap().version > version);
-    store.user_prefer_method("u1", Some("yubico")).await.unwrap();
-    store.user_prefer_method("u1", None).await.unwrap();
+    prefer(&store, Some("yubico")).await.unwrap();
+    prefer(&store, None).await.unwrap();
     assert_eq!(preferred().await, None);
     assert!(enrolled_at(&store, "u1").await.is_some());
 }
@@ -341,7 +349,7 @@ async fn a_session_begins_only_on_a_device_of_its_person(db: Db) {
 async fn furnish(store: &Store, who: &str, n: u8) {
     enrol(store, enrolment(&format!("f-{who}"), who)).await;
     store.factor_begin(enrolment(&format!("g-{who}"), who), NOW).await.expect("begun");
-    store.user_prefer_method(who, Some("totp")).await.expect("preferred");
+    store.user_update(who, preferring(Some("totp")), None).await.expect("preferred");
     store.backup_codes_replace(who, vec![[n; 32]], NOW).await.expect("made");
     store.device_add(device(&format!("d-{who}"), who, n), NOW).await.expect("added");
     let place = Some(format!("d-{who}"));
@@ -505,4 +513,26 @@ async fn notices_are_listed_and_seen(db: Db) {
     assert_eq!(store.notice_list("u1", 2).await.unwrap().len(), 2);
     let other = store.notice_list("u2", 10).await.unwrap();
     assert_eq!((other.len(), other[0].seen_at, other[0].kind.as_str()), (1, None, "factor-added"));
+}
+
+/// What people do on PostgreSQL, under the role that serves.
+#[tokio::test]
+async fn the_serving_role_may_do_all_of_it() {
+    let db = Db::postgres().await;
+    let role = format!("serving_{}", uuid::Uuid::now_v7().simple());
+    db.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+    db.store().await.migrate(Some(&role)).await.expect("granted");
+    let url = db.url().await.replace("postgres@", &format!("{role}@"));
+    let store = Store::connect(&url, Options::default()).await.expect("connect");
+    store.user_create(alice(), NOW).await.expect("a user");
+    furnish(&store, "u1", 1).await;
+    let secret = SecretKey { purpose: "totp".to_owned(), id: "f-u1".to_owned() };
+    store.secret_put(secret.clone(), "x".to_owned(), "k".to_owned(), NOW).await.expect("kept");
+    assert_eq!(store.device_delete("d-u1", "u1").await, Ok(true));
+    assert_eq!(store.factor_delete("f-u1", "u1").await, Ok(true));
+    assert_eq!(store.secret_get(&secret).await, Ok(None));
+    store.sweep(NOW + DAY * 365).await.expect("swept");
+    furnish(&store, "u1", 2).await;
+    assert_eq!(store.factors_reset("u1").await, Ok(2));
+    store.user_delete("u1").await.expect("deleted");
 }

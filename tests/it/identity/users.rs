@@ -56,7 +56,8 @@ async fn people_are_changed(db: Db) {
     let roles = UserChange { roles: Some(vec![]), ..UserChange::default() };
     let changed = store.user_update("u1", roles, None).await.expect("a change");
     assert_eq!((changed.version, changed.roles.len(), changed.name.as_str()), (2, 0, "U1"));
-    let name = || UserChange { name: Some("Al".to_owned()), groups: Some(vec!["g".to_owned()]), ..UserChange::default() };
+    let name =
+        || UserChange { name: Some("Al".to_owned()), groups: Some(vec!["g".to_owned()]), ..UserChange::default() };
     assert_eq!(store.user_update("u1", name(), Some(1)).await, Err(StoreError::Stale));
     let changed = store.user_update("u1", name(), Some(2)).await.expect("the version is right");
     assert_eq!((changed.version, changed.name.as_str(), changed.groups.len()), (3, "Al", 1));

@@ -28,6 +28,7 @@ pub fn path(row: &Row) -> String {
         "{port}" => "5432",
         "{organization}" => "acme",
         "{rack}" => "dev",
+        "{challenge}" => "0192f0c1-2b3c-7def-8123-456789abcdef",
         literal => {
             assert!(!literal.contains('{'), "no sample for {literal}");
             literal

@@ -99,8 +99,9 @@ async fn a_code_in_the_request_is_good_for_that_request(db: Db) {
     let mut person = Person::enrolled(&stage, "admin").await;
     let secret = add_totp(&stage, &mut person).await;
     let token = stage.cli(&person.user, AN_HOUR).await;
-    let delete =
-        |code: String| with(&token, plain("DELETE", DELETE)).header("X-Rack-Gateway-MFA", code).to(stage.addr());
+    let delete = async |code: &str| {
+        with(&token, plain("DELETE", DELETE)).header("X-Rack-Gateway-MFA", code).to(stage.addr()).await
+    };
     // The step of the enrolment is spent; the next one is good already.
     let code = totp(&secret, stage.gateway.running.gate.clock.now() + Duration::seconds(30));
     let cases = [
@@ -111,7 +112,7 @@ async fn a_code_in_the_request_is_good_for_that_request(db: Db) {
         ("proof=01890000-0000-7000-8000-000000000000", 403, 0),
     ];
     for (header, status, forwarded) in cases {
-        let answer = delete(header.to_owned()).await;
+        let answer = delete(header).await;
         assert_eq!((answer.status(), stage.rack.take()), (status, forwarded), "{header}: {answer:?}");
         assert!(!String::from_utf8_lossy(&answer.body).contains(&code), "{answer:?}");
     }

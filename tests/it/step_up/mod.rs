@@ -6,6 +6,7 @@ mod handshake;
 mod link;
 mod recorded;
 mod replays;
+mod sockets;
 mod total;
 
 use std::collections::BTreeMap;
@@ -115,10 +116,6 @@ impl Person {
 
     pub async fn post(&self, addr: SocketAddr, target: &str, body: &Value) -> Message {
         from_page(&self.browser, addr, Send::json("POST", target, body)).await
-    }
-
-    pub async fn get(&self, addr: SocketAddr, target: &str) -> Message {
-        from_page(&self.browser, addr, Send::get(target)).await
     }
 
     /// Answers a challenge at the browser, with the passkey.

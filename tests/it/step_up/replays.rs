@@ -147,12 +147,13 @@ async fn the_proof_of_a_console_is_handed_over_once(db: Db) {
     };
     let proof = browse(stage.addr(), &link, &mut person).await.expect("a proof");
     let proof = String::from_utf8(proof).unwrap();
+    let addr = stage.addr();
     let hand_over = |token: &str, challenge: Option<&str>, proof: &str| {
         let mut send = plain("POST", &path).header("Authorization", basic(token));
         send.headers.push(("Content-Type", "application/octet-stream".to_owned()));
         send.headers.extend(challenge.map(|challenge| ("Challenge", challenge.to_owned())));
         send.body = proof.to_owned();
-        async move { send.to(stage.addr()).await }
+        async move { send.to(addr).await }
     };
     let challenge = wanted.header("challenge").unwrap();
     let before = with(&token, plain("DELETE", "/apps/scratch")).to(stage.addr()).await;
@@ -216,7 +217,7 @@ async fn a_trusted_device_opens_nothing(db: Db) {
     gate.store.device_add(device, gate.clock.now()).await.unwrap();
     let arrival = Arrival::cli(&Rules::default(), "laptop".to_owned()).on_device(Some(id.clone()));
     let token = crate::api::admit(&stage.gateway, arrival, Some(&person.user)).await;
-    let read = || with(&token, Send::get("/apps")).to(stage.addr());
+    let read = async || with(&token, Send::get("/apps")).to(stage.addr()).await;
     assert_eq!((read().await.status(), stage.rack.take()), (200, 1));
     for (method, target) in [("POST", "/apps/shop/services/web/restart"), ("DELETE", "/apps/scratch")] {
         denied(&stage, target, &with(&token, plain(method, target)).to(stage.addr()).await).await;
