@@ -118,7 +118,10 @@ async fn again(gate: &Gate, request: &HttpRequest) -> Result<(Box<Permit>, Box<R
     match pass(request, &mut payload, gate).await {
         Ok(Passed::Rack(permit, recheck)) => Ok((permit, recheck)),
         Ok(Passed::Own(_)) => Err("this is not a socket of the rack".to_owned()),
-        Err(stopped) => Err(stopped.record(gate).await.message),
+        Err(stopped) => {
+            let Recorded { message, wanted, .. } = stopped.record(gate).await;
+            Err(if wanted.is_some() { format!("{message}; run the command again") } else { message })
+        }
     }
 }
 

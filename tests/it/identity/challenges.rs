@@ -296,6 +296,11 @@ async fn a_socket_finds_its_question(db: Db) {
     assert!(answer(&store, "q4", false, None, NOW).await);
     assert_eq!(pending(NOW).await.as_deref(), Some("q3"));
     assert_eq!(pending(END).await, None, "it is over");
+    let many = at_once(&store, CROWD, |store, _| async move { store.challenge_withdraw("q3", NOW).await });
+    assert_once(&many.await);
+    assert_eq!(pending(NOW).await, None, "it was taken back");
+    assert!(!answer(&store, "q3", false, None, NOW).await);
+    assert_eq!(store.challenge_withdraw("q4", NOW).await, Ok(false), "answered");
 }
 
 async fn a_clock_that_goes_back_opens_nothing_twice(db: Db) {
