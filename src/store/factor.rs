@@ -263,8 +263,7 @@ impl Store {
         if let Some(data) = data {
             update = update.col_expr(Column::Data, Expr::value(data));
         }
-        let unfinished =
-            Entity::delete_many().filter(Column::UserId.eq(user_id)).filter(Column::ConfirmedAt.is_null());
+        let unfinished = Entity::delete_many().filter(Column::UserId.eq(user_id)).filter(Column::ConfirmedAt.is_null());
         let enrol = user_change(user_id)
             .col_expr(user::entity::Column::EnrolledAt, Expr::value(Some(now)))
             .filter(user::entity::Column::EnrolledAt.is_null());
