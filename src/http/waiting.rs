@@ -9,7 +9,7 @@ use actix_web::web::Payload;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, dev};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pep::{Gate, Passed, Permit, Posed, Recheck, Recorded, Wanted};
+use crate::pep::{Gate, Passed, Permit, Posed, Recheck, Recorded, Wanted, Way};
 use crate::store::StoreError;
 use crate::upstream::{self, KillSignal, Rack};
 
@@ -58,7 +58,7 @@ pub(super) struct Room<'a> {
 /// The challenge that a person at a terminal can answer while the socket waits.
 pub(super) fn awaited(recorded: &Recorded) -> Option<&Posed> {
     match &recorded.wanted {
-        Some(Wanted::Answer(posed)) if posed.terminal && says_in_socket(recorded).is_some() => Some(posed),
+        Some(Wanted::Answer(posed)) if posed.way == Way::Socket => Some(posed),
         Some(Wanted::Answer(_) | Wanted::Enrol) | None => None,
     }
 }
@@ -118,7 +118,10 @@ async fn again(gate: &Gate, request: &HttpRequest) -> Result<(Box<Permit>, Box<R
     match pass(request, &mut payload, gate).await {
         Ok(Passed::Rack(permit, recheck)) => Ok((permit, recheck)),
         Ok(Passed::Own(_)) => Err("this is not a socket of the rack".to_owned()),
-        Err(stopped) => Err(stopped.record(gate).await.message),
+        Err(stopped) => {
+            let Recorded { message, wanted, .. } = stopped.record(gate).await;
+            Err(if wanted.is_some() { format!("{message}; run the command again") } else { message })
+        }
     }
 }
 

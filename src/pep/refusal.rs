@@ -178,9 +178,8 @@ fn challenged(explained: &str, wanted: Option<&Wanted>, gate: &Gate) -> String {
 /// What happened, and where to go. The CLI shows its own link, and so does a terminal that waits.
 fn told(explained: &str, posed: &Posed) -> String {
     match posed.way {
-        Way::Link if posed.terminal => explained.to_owned(),
-        Way::Link | Way::Socket => format!("{explained}; confirm it at {} and run the same command again", posed.url),
-        Way::Web | Way::Console => explained.to_owned(),
+        Way::Link => format!("{explained}; confirm it at {} and run the same command again", posed.url),
+        Way::Web | Way::Console | Way::Socket => explained.to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::{Gate, Gathered, intent};
 use crate::identity::{IdentifyError, Identity, PrincipalType, user_code};
 use crate::pdp::{ChallengeKind, Decision, Mfa, NEVER_S};
-use crate::routes::{Facts, Kind, Row, Serves};
+use crate::routes::{Facts, Kind, RACK, Row, Serves};
 use crate::store::{ChallengeReason, ChallengeRow, CredentialKind, Needs, NewChallenge, StoreError};
 
 pub use crate::store::Way;
@@ -70,8 +70,6 @@ pub struct Posed {
     pub strong: bool,
     /// When it is too late.
     pub expires_at: OffsetDateTime,
-    /// Whether a person sits at a terminal that can wait.
-    pub terminal: bool,
     /// Status of the answer.
     pub status: u16,
 }
@@ -253,9 +251,9 @@ impl Gathered {
             return Ok(None);
         }
         let (credential, now) = (self.identity().credential.id.clone(), self.now());
-        let Some(refused) = gate.store.challenge_pending_socket(&credential, now).await.map_err(unreadable)? else {
-            return Ok(None);
-        };
+        let sockets: Vec<_> = RACK.iter().filter(|row| row.kind == Kind::Socket).map(|row| row.action).collect();
+        let refused = gate.store.challenge_linked(&credential, &sockets, now).await.map_err(unreadable)?;
+        let Some(refused) = refused else { return Ok(None) };
         // Once: what comes next may be something else.
         if !gate.store.challenge_withdraw(&refused.id, now).await.map_err(unreadable)? {
             return Ok(None);
@@ -306,7 +304,6 @@ impl Gathered {
             needs,
             strong,
             expires_at: row.expires_at,
-            terminal: self.is_terminal(),
             status: self.status(way),
             id: row.id,
         };
@@ -324,8 +321,8 @@ impl Gathered {
     fn way(&self) -> Way {
         let is_stream = self.prepared.as_ref().is_ok_and(|prepared| matches!(prepared.body, PreparedBody::Stream));
         match (self.row().kind, self.identity().credential.kind) {
-            (Kind::Socket, _) if self.is_terminal() => Way::Link,
-            (Kind::Socket, _) => Way::Socket,
+            (Kind::Socket, _) if self.is_terminal() => Way::Socket,
+            (Kind::Socket, _) => Way::Link,
             (_, CredentialKind::Web) => Way::Web,
             // What is streamed cannot be sent a second time.
             _ if self.is_console() && !is_stream && self.may_shake_hands() => Way::Console,

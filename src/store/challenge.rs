@@ -322,16 +322,18 @@ impl Store {
         self.challenge_newest(is_it.and(is_good(now))).await
     }
 
-    /// The newest open challenge of this credential for which a socket waits.
+    /// The newest open challenge of this credential about one of these actions that was posed by a link.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn challenge_pending_socket(
+    pub async fn challenge_linked(
         &self,
         credential_id: &str,
+        actions: &[&str],
         now: OffsetDateTime,
     ) -> Result<Option<ChallengeRow>, StoreError> {
-        let is_it = Column::CredentialId.eq(credential_id).and(Column::Way.eq(Way::Socket.as_str()));
+        let is_it = Column::CredentialId.eq(credential_id).and(Column::Way.eq(Way::Link.as_str()));
+        let is_it = is_it.and(Column::Action.is_in(actions.iter().copied()));
         self.challenge_newest(is_it.and(is_open(now))).await
     }
 
@@ -408,18 +410,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn challenge_complete(
-        &self,
-        id: &str,
-        proof_hash: &[u8; 32],
-        now: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
+    pub async fn challenge_complete(&self, id: &str, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
         let now = second(now);
         let update = change(id)
             .col_expr(Column::CompletedAt, Expr::value(Some(now)))
-            .filter(Column::ProofHash.eq(proof_hash.to_vec()))
+            .filter(Column::ProofHash.eq(hash.to_vec()))
             .filter(Column::CompletedAt.is_null())
             .filter(Column::ExpiresAt.gt(now));
+        self.challenge_changed(update).await
+    }
+
+    /// Takes back a question that is still open; of several callers one does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn challenge_withdraw(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let update = change(id).col_expr(Column::ExpiresAt, Expr::value(second(now))).filter(is_open(now));
         self.challenge_changed(update).await
     }
 

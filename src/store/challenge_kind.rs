@@ -33,9 +33,9 @@ pub enum Way {
     Web,
     /// By the handshake of the `convox` CLI, which opens a browser and hands in a proof.
     Console,
-    /// By a link in a refusal or in a terminal that waits, which they open themselves.
+    /// By a link in a refusal, which they open themselves before they ask again.
     Link,
-    /// Before the next socket, in place of one that was refused; or by a link.
+    /// By a link in a terminal whose socket waits for the answer.
     Socket,
 }
 

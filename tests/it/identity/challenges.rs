@@ -18,7 +18,7 @@ mod both {
         a_console_one_is_completed_once_with_its_proof,
         it_is_spent_once,
         an_answer_is_for_its_own_request_and_session,
-        a_socket_finds_its_question,
+        what_was_refused_with_a_link_is_found,
         a_clock_that_goes_back_opens_nothing_twice,
         it_goes_with_its_credential,
     );
@@ -284,22 +284,28 @@ async fn an_answer_is_for_its_own_request_and_session(db: Db) {
     assert_eq!((newest.id.as_str(), newest.needs), ("q2", Needs::Mfa));
 }
 
-async fn a_socket_finds_its_question(db: Db) {
+async fn what_was_refused_with_a_link_is_found(db: Db) {
     let store = two_sessions(&db).await;
-    let socket = |n: usize| NewChallenge { way: Way::Socket, ..question("u1", "c1", n) };
+    let socket = |n: usize| NewChallenge { way: Way::Link, action: "s".to_owned(), ..question("u1", "c1", n) };
     let pending = |now| {
         let store = store.clone();
-        async move { store.challenge_pending_socket("c1", now).await.unwrap().map(|row| row.id) }
+        async move { store.challenge_linked("c1", &["r", "s"], now).await.unwrap().map(|row| row.id) }
     };
-    pose(&store, question("u1", "c1", 1)).await;
+    pose(&store, NewChallenge { way: Way::Socket, ..socket(1) }).await;
     pose(&store, NewChallenge { credential_id: "c2".to_owned(), ..socket(2) }).await;
-    assert_eq!(pending(NOW).await, None, "another way, another session");
+    pose(&store, NewChallenge { way: Way::Link, ..question("u1", "c1", 5) }).await;
+    assert_eq!(pending(NOW).await, None, "another way, another session, another action");
     pose(&store, socket(3)).await;
     store.challenge_pose(socket(4), NOW + Duration::SECOND).await.expect("posed");
     assert_eq!(pending(NOW).await.as_deref(), Some("q4"), "the newest");
     assert!(answer(&store, "q4", false, None, NOW).await);
     assert_eq!(pending(NOW).await.as_deref(), Some("q3"));
     assert_eq!(pending(END).await, None, "it is over");
+    let many = at_once(&store, CROWD, |store, _| async move { store.challenge_withdraw("q3", NOW).await });
+    assert_once(&many.await);
+    assert_eq!(pending(NOW).await, None, "it was taken back");
+    assert!(!answer(&store, "q3", false, None, NOW).await);
+    assert_eq!(store.challenge_withdraw("q4", NOW).await, Ok(false), "answered");
 }
 
 async fn a_clock_that_goes_back_opens_nothing_twice(db: Db) {

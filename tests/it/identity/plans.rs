@@ -66,7 +66,7 @@ async fn prove(store: &Store, now: OffsetDateTime) {
     let row = store.challenge_pose(question("u10", "c10", 1), now).await.expect("posed");
     store.challenge_find_by_code(&row.code).await.expect("a search").expect("a challenge");
     store.challenge_try("q1", 5, now).await.expect("an answer");
-    store.challenge_pending_socket("c10", now).await.expect("a search");
+    store.challenge_linked("c10", &["process:exec"], now).await.expect("a search");
     store.challenge_answer("q1", "totp", false, None, row.expires_at, now).await.expect("an answer");
     store.challenge_for("c10", &row.intent_digest, now).await.expect("a search").expect("a challenge");
     store.challenge_spend("q1", now).await.expect("an answer");

@@ -6,22 +6,25 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rack_gateway::clock::Clock;
 use rack_gateway::dev::rack::{EXIT_SENTINEL, RackServer};
-use rack_gateway::http::Launch;
+use rack_gateway::http::{Launch, PolicySource};
 use rack_gateway::identity::Token;
-use rack_gateway::store::Store;
+use rack_gateway::store::{Store, UserChange};
+use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::handshake::{Ask, Cli, session_path};
 use super::{Person, Stage, code_in};
 use crate::gateway::dev_rack;
 use crate::harness::gateway::{all_policies, launch_with};
-use crate::harness::{Db, Gateway, basic};
+use crate::harness::policies::Policies;
+use crate::harness::{Db, Gateway, basic, parse_record, until};
 use crate::replay::peer::{Message, Wire};
 use crate::rows::CountingRack;
 
 mod both {
     crate::on_both!(
         a_shell_starts_once_the_link_was_followed,
+        an_answer_for_one_request_opens_one_shell,
         whoever_gives_up_runs_nothing,
         a_wait_ends_in_time,
         a_wait_ends_with_its_session,
@@ -45,13 +48,17 @@ const PONG: u8 = 0x8a;
 
 /// Every policy, a development rack, and a clock that the test moves, in seconds.
 async fn stage(db: &Db) -> (Stage, RackServer, Arc<AtomicI64>) {
+    stage_with(db, all_policies()).await
+}
+
+async fn stage_with(db: &Db, policy: PolicySource) -> (Stage, RackServer, Arc<AtomicI64>) {
     let shells = dev_rack();
     let ahead = Arc::new(AtomicI64::new(0));
     let clock = Clock::from_fn({
         let ahead = Arc::clone(&ahead);
         move || OffsetDateTime::now_utc() + Duration::seconds(ahead.load(Ordering::Relaxed))
     });
-    let running = launch_with(db, shells.addr, |launch| Launch { policy: all_policies(), clock, ..launch }).await;
+    let running = launch_with(db, shells.addr, |launch| Launch { policy, clock, ..launch }).await;
     (Stage { gateway: Gateway::of(running).await, rack: CountingRack::start().await }, shells, ahead)
 }
 
@@ -135,11 +142,15 @@ impl Terminal {
     }
 }
 
-/// What is on the record about an action: kind and decision.
+/// What is on the record about an action, outcomes among it: kind, and decision or result.
 async fn recorded(stage: &Stage, action: &str) -> Vec<(String, String)> {
-    let records = stage.gateway.records_about(action).await;
-    let word = |record: &serde_json::Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
-    records.iter().map(|record| (word(record, "kind"), word(record, "decision"))).collect()
+    let all: Vec<_> = stage.gateway.records().await.iter().map(parse_record).collect();
+    let is_it = |record: &Value| record["action"] == action;
+    let intents: Vec<_> = all.iter().filter(|record| is_it(record)).map(|record| &record["seq"]).collect();
+    let about = all.iter().filter(|record| is_it(record) || intents.contains(&&record["intent"]));
+    let word = |record: &Value, name: &str| record[name].as_str().map(str::to_owned);
+    let told = |record| word(record, "decision").or_else(|| word(record, "result"));
+    about.map(|record| (word(record, "kind").unwrap_or_default(), told(record).unwrap_or_default())).collect()
 }
 
 fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -166,9 +177,8 @@ async fn a_shell_starts_once_the_link_was_followed(db: Db) {
         assert!(terminal.text().await.contains("the session starts"));
         terminal.runs().await;
         drop(terminal);
-        let expected = pairs(&[("denial", "challenge"), ("intent", "allow"), ("outcome", "")]);
-        crate::harness::until("the outcome", || async { (recorded(&stage, action).await == expected).then_some(()) })
-            .await;
+        let expected = pairs(&[("denial", "challenge"), ("intent", "allow"), ("outcome", "completed")]);
+        until("the outcome", || async { (recorded(&stage, action).await == expected).then_some(()) }).await;
         let received = shells.state.received();
         assert_eq!(received.len(), 1, "{received:?}");
         assert_eq!(received[0].header("convox-actor").collect::<Vec<_>>(), [b"admin@example.com"]);
@@ -178,6 +188,38 @@ async fn a_shell_starts_once_the_link_was_followed(db: Db) {
         }
         shells.state.clear();
     }
+    stage.gateway.stop_and_verify().await;
+}
+
+/// A shell that wants a factor every time.
+const EVERY_TIME: &str = "@id(\"frozen.shell\")\n@why(\"shells are for those who are there\")\n\
+    @challenge(\"mfa_bound\")\nforbid (principal is User, action == Action::\"process:exec\", resource)\n\
+    unless { context.mfa.bound_to_request };\n";
+
+async fn an_answer_for_one_request_opens_one_shell(db: Db) {
+    let policies = Policies::whole();
+    policies.write("policies/frozen.cedar", EVERY_TIME);
+    let policy = PolicySource { dir: Some(policies.dir()), ..all_policies() };
+    let (stage, shells, _) = stage_with(&db, policy).await;
+    let mut person = Person::enrolled(&stage, "admin").await;
+    let token = stage.cli(&person.user, Duration::ZERO).await;
+    let mut links = Vec::new();
+    for round in 1..=2 {
+        let (mut terminal, shown) = Terminal::waiting(&stage, EXEC, &token).await;
+        // Two terminals with the same command: one answer opens one of them.
+        let (mut other, second) = Terminal::waiting(&stage, EXEC, &token).await;
+        assert_eq!(code_in(&shown), code_in(&second));
+        let challenge = person.follow(stage.addr(), &shown).await;
+        assert_eq!(person.answer(stage.addr(), &challenge).await.status(), 200);
+        let (one, two) = tokio::join!(terminal.text(), other.text());
+        assert_eq!([&one, &two].iter().filter(|text| text.contains("the session starts")).count(), 1, "{one} {two}");
+        assert_eq!([&one, &two].iter().filter(|text| text.contains("ERROR: ")).count(), 1, "{one} {two}");
+        let opened = if one.contains("ERROR: ") { &mut other } else { &mut terminal };
+        opened.runs().await;
+        assert_eq!(shells.state.received().len(), round);
+        links.push(code_in(&shown));
+    }
+    assert_ne!(links[0], links[1]);
     stage.gateway.stop_and_verify().await;
 }
 
@@ -263,10 +305,7 @@ async fn what_policy_says_after_the_answer_counts(db: Db) {
     let token = stage.cli(&person.user, AN_HOUR).await;
     let (mut terminal, shown) = Terminal::waiting(&stage, EXEC, &token).await;
     let challenge = person.follow(stage.addr(), &shown).await;
-    let change = rack_gateway::store::UserChange {
-        roles: Some(vec!["viewer".to_owned()]),
-        ..rack_gateway::store::UserChange::default()
-    };
+    let change = UserChange { roles: Some(vec!["viewer".to_owned()]), ..UserChange::default() };
     store.user_update(&person.user.id, change, None).await.unwrap();
     assert_eq!(person.answer(stage.addr(), &challenge).await.status(), 200);
     assert!(terminal.refused().await.contains("no policy permits it"));
