@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_ticket_is_what_was_made_here() {
         let encode = |text: &str| STANDARD.encode(text);
-        let key = r#""publicKey":{"challenge":"eA==","timeout":60000,"rpId":"gw","allowCredentials":[],"userVerification":"required"}"#;
+        let key = r#""publicKey":{"challenge":"eA==","timeout":60000,"rpId":"gw","allowCredentials":[],"#;
+        let key = format!("{key}\"userVerification\":\"required\"}}");
         assert_eq!(ticket(&encode(&format!("{{{key},\"id\":\"one\"}}"))), Some("one".to_owned()));
         let long = encode(&format!("{{{key},\"id\":\"{}\"}}", "x".repeat(LONGEST)));
         for wrong in ["", "x", "{}", &encode("{}"), &encode("[]"), &encode(&format!("{{{key}}}")), &long, "////", "é"]
