@@ -257,7 +257,7 @@ impl Gathered {
             return Ok(None);
         };
         // Once: what comes next may be something else.
-        if !gate.store.challenge_spend(&refused.id, now).await.map_err(unreadable)? {
+        if !gate.store.challenge_withdraw(&refused.id, now).await.map_err(unreadable)? {
             return Ok(None);
         }
         let ChallengeRow { action, resource, reasons, intent_digest, needs, strong, .. } = refused;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::append::{hash, loaded, stored};
+use super::challenge_kind::{Needs, Way};
 use super::user_change::hold;
 use super::value::{begin, parsed, second};
 use super::{Store, StoreError};
@@ -58,64 +59,6 @@ use entity::{Column, Entity};
 impl fmt::Debug for entity::Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Challenge").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// What an answer is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Needs {
-    /// A fresh factor: the session has shown one from then on.
-    Mfa,
-    /// A factor for this very request, and for nothing else.
-    Bound,
-}
-
-impl Needs {
-    /// The word that is stored; policy's name of the challenge.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mfa => "mfa",
-            Self::Bound => "mfa_bound",
-        }
-    }
-
-    /// The one of that word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Mfa, Self::Bound].into_iter().find(|needs| needs.as_str() == word)
-    }
-}
-
-/// How the person comes to the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// In the page that asks.
-    Web,
-    /// By the handshake of the `convox` CLI, which opens a browser and hands in a proof.
-    Console,
-    /// By a link in a refusal, which they open themselves.
-    Link,
-    /// By a link in a terminal whose socket waits.
-    Socket,
-}
-
-impl Way {
-    /// The word that is stored and shown to programs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Web => "web",
-            Self::Console => "console",
-            Self::Link => "link",
-            Self::Socket => "socket",
-        }
-    }
-
-    /// The way of that word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Web, Self::Console, Self::Link, Self::Socket].into_iter().find(|way| way.as_str() == word)
     }
 }
 
@@ -486,6 +429,15 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn challenge_spend(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
         let update = change(id).col_expr(Column::SpentAt, Expr::value(Some(second(now)))).filter(is_good(now));
+        self.challenge_changed(update).await
+    }
+
+    /// Ends an open one without an answer; whether it was open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn challenge_withdraw(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let update = change(id).col_expr(Column::ExpiresAt, Expr::value(second(now))).filter(is_open(now));
         self.challenge_changed(update).await
     }
 

@@ -263,6 +263,7 @@ impl Store {
         if let Some(data) = data {
             update = update.col_expr(Column::Data, Expr::value(data));
         }
+        let unfinished = Entity::delete_many().filter(Column::UserId.eq(user_id)).filter(Column::ConfirmedAt.is_null());
         let enrol = user_change(user_id)
             .col_expr(user::entity::Column::EnrolledAt, Expr::value(Some(now)))
             .filter(user::entity::Column::EnrolledAt.is_null());
@@ -273,7 +274,10 @@ impl Store {
             if update.exec(&tx).await?.rows_affected == 0 {
                 return Ok(false);
             }
-            enrol.exec(&tx).await?;
+            if enrol.exec(&tx).await?.rows_affected > 0 {
+                // What was begun while no factor was needed for it ends with the first one.
+                unfinished.exec(&tx).await?;
+            }
             tx.commit().await?;
             Ok(true)
         })

@@ -16,6 +16,7 @@ use tokio::runtime::{Handle, Runtime};
 mod append;
 mod backup_code;
 mod challenge;
+mod challenge_kind;
 mod cli_login;
 mod connect;
 mod counter;
@@ -38,7 +39,8 @@ mod user_change;
 mod value;
 
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
-pub use challenge::{ChallengeReason, ChallengeRow, Needs, NewChallenge, Way};
+pub use challenge::{ChallengeReason, ChallengeRow, NewChallenge};
+pub use challenge_kind::{Needs, Way};
 pub use cli_login::{CliLoginRow, NewCliLogin};
 pub use counter::RateState;
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, NewCredential};
