@@ -438,15 +438,6 @@ impl Store {
         self.challenge_changed(update).await
     }
 
-    /// Ends an open one without an answer; whether it was open.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn challenge_withdraw(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
-        let update = change(id).col_expr(Column::ExpiresAt, Expr::value(second(now))).filter(is_open(now));
-        self.challenge_changed(update).await
-    }
-
     async fn challenge_changed(&self, update: UpdateMany<Entity>) -> Result<bool, StoreError> {
         let db = self.inner.write.clone();
         self.run(async move { Ok(update.exec(&db).await?.rows_affected > 0) }).await
