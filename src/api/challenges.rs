@@ -313,13 +313,29 @@ async fn conclude(call: &Call<ChallengeAnswer>, row: &ChallengeRow, proof: &Proo
         return Err(over());
     }
     // The CLI's session has shown it once the CLI itself has shown the proof.
-    let opens_window = row.needs == Needs::Mfa && row.way != Way::Console;
-    if opens_window && !store.credential_verified(&row.credential_id, proof.at, method, proof.is_strong()).await? {
+    if row.way != Way::Console && !opened(call, row, proof.at, method, proof.is_strong()).await? {
         return Err(over());
     }
     let answered = Answered { state: "answered", return_to: row.return_to.clone(), proof: for_cli };
     let reply = Reply::json(&answered)?;
     if trust { Ok(reply.header("set-cookie", trust_browser(call, row).await?)) } else { Ok(reply) }
+}
+
+/// Whether the session that was asked has shown the factor from now on, where it is asked for the session and
+/// not for one request.
+pub(super) async fn opened<A: Action>(
+    call: &Call<A>,
+    row: &ChallengeRow,
+    at: OffsetDateTime,
+    method: &str,
+    strong: bool,
+) -> Result<bool, Problem> {
+    let (store, id) = (call.store(), &row.credential_id);
+    if row.needs == Needs::Bound || store.credential_verified(id, at, method, strong).await? {
+        return Ok(true);
+    }
+    // A later one may be noted already, or a stronger one of this second. Only a session that has ended is not open.
+    Ok(store.credential_get(id).await?.is_some_and(|asking| asking.is_live(call.now())))
 }
 
 /// The cookie that makes the browser a trusted one.

@@ -8,10 +8,10 @@ use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
 use super::action::{Action, CliChallengeBegin, CliChallengeComplete};
-use super::challenges::{State, own, proof_hash};
+use super::challenges::{State, opened, own, proof_hash};
 use super::endpoint::Answer;
 use super::{Call, Content, Problem, Reply, limit};
-use crate::store::{ChallengeRow, Needs, Way};
+use crate::store::{ChallengeRow, Way};
 
 /// Longest token of the page, in characters; what is made here is a third of it.
 const LONGEST: usize = 1024;
@@ -101,9 +101,7 @@ pub(super) async fn complete(call: Call<CliChallengeComplete>) -> Answer {
     if !call.store().challenge_complete(&row.id, &hash, call.now()).await? {
         return Err(rejected());
     }
-    let opens_window = row.needs == Needs::Mfa;
-    let strong = row.answered_strong;
-    if opens_window && !call.store().credential_verified(&row.credential_id, answered_at, method, strong).await? {
+    if !opened(&call, &row, answered_at, method, row.answered_strong).await? {
         return Err(rejected());
     }
     Reply::json(&json!({ "id": row.id }))
@@ -166,7 +164,8 @@ mod tests {
     #[test]
     fn a_ticket_is_what_was_made_here() {
         let encode = |text: &str| STANDARD.encode(text);
-        let key = r#""publicKey":{"challenge":"eA==","timeout":60000,"rpId":"gw","allowCredentials":[],"userVerification":"required"}"#;
+        let key = r#""publicKey":{"challenge":"eA==","timeout":60000,"rpId":"gw","allowCredentials":[],"#;
+        let key = format!("{key}\"userVerification\":\"required\"}}");
         assert_eq!(ticket(&encode(&format!("{{{key},\"id\":\"one\"}}"))), Some("one".to_owned()));
         let long = encode(&format!("{{{key},\"id\":\"{}\"}}", "x".repeat(LONGEST)));
         for wrong in ["", "x", "{}", &encode("{}"), &encode("[]"), &encode(&format!("{{{key}}}")), &long, "////", "é"]

@@ -3,8 +3,9 @@
 use askama::Template as _;
 use time::OffsetDateTime;
 
+use super::notice::{Notice, earlier, fresh};
 use super::text::{agent, moment, shown};
-use super::{Frame, Notice, Page, PageError, page};
+use super::{Frame, Page, PageError, page};
 
 /// Who am I, and where am I signed in?
 #[derive(Clone, Debug)]
@@ -69,9 +70,10 @@ impl Session<'_> {
     /// What people know it by.
     pub(super) fn title(&self) -> String {
         match (self.name, self.is_web) {
-            ("", true) => agent(self.user_agent),
+            // The name says no more than that.
+            (_, true) => agent(self.user_agent),
             ("", false) => "Command line".to_owned(),
-            (name, _) => shown(name).to_string(),
+            (name, false) => shown(name).to_string(),
         }
     }
 }

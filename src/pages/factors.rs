@@ -3,6 +3,7 @@
 use askama::Template as _;
 use time::OffsetDateTime;
 
+use super::notice::{Notice, earlier, fresh};
 use super::text::{agent, moment, shown};
 use super::{Frame, Page, PageError, page};
 
@@ -98,17 +99,6 @@ impl Device<'_> {
     fn title(&self) -> String {
         agent(self.browser)
     }
-}
-
-/// Something that has happened to an account, for its person to know.
-#[derive(Clone, Copy, Debug)]
-pub struct Notice<'a> {
-    /// A sentence.
-    pub text: &'a str,
-    /// When it happened.
-    pub created_at: OffsetDateTime,
-    /// Whether it is shown for the first time.
-    pub is_new: bool,
 }
 
 /// What people call a method of proof.

@@ -6,6 +6,7 @@ mod asset;
 mod challenge;
 mod cli_login;
 mod factors;
+mod notice;
 mod sign_in;
 mod text;
 
@@ -13,7 +14,8 @@ pub use account::{Account, CliToken, SecondFactors, Session};
 pub use asset::Asset;
 pub use challenge::{Asked, Challenge, Reason, Stage, Way, Ways};
 pub use cli_login::{CliLogin, Step, Waiting};
-pub use factors::{BackupCodes, Device, Factor, Factors, Notice};
+pub use factors::{BackupCodes, Device, Factor, Factors};
+pub use notice::Notice;
 pub use sign_in::{Login, Refused, SignInError};
 
 use std::fmt;

@@ -287,5 +287,5 @@ fn new_notices_are_marked() {
     let page = html(Factors { notices: vec![notice("a", true), notice("b", false)], ..view }.render());
     assert_eq!(page.matches("<li class=\"fresh\">").count(), 1, "{page}");
     let none = html(Factors { notices: Vec::new(), ..factors(Vec::new(), "x") }.render());
-    assert!(!none.contains("id=\"notices\""), "{none}");
+    assert!(!none.contains("class=\"notices\""), "{none}");
 }

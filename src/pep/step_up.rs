@@ -231,7 +231,7 @@ impl Gathered {
         if !identity.assurance.enrolled {
             return Ok(Some(Wanted::Enrol));
         }
-        let reasons = decision.reasons().iter();
+        let reasons = decision.grounds();
         let about = About {
             action: self.row().action.to_owned(),
             resource: self.classified.identified.accepted.trace.resource.clone().unwrap_or_default(),

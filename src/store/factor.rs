@@ -233,9 +233,9 @@ impl Store {
         self.run(async move { Ok(Entity::insert(insert).exec_without_returning(&db).await.map(|_| ())?) }).await
     }
 
-    /// Ends an enrolment before its end: the factor counts from now on, and with their first one the person is
-    /// enrolled. Whether it was still under way; of several callers one is told so. What is `None` stays as
-    /// it is.
+    /// Ends an enrolment before its end: the factor counts from now on. With their first one the person is
+    /// enrolled, and their other enrolments end. Whether it was still under way; of several callers one is told
+    /// so. What is `None` stays as it is, but the step.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such person; [`StoreError::Conflict`] when another factor

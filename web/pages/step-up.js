@@ -34,10 +34,11 @@ function fill(dialog, asked) {
   const ways = usable(asked);
   const first = ways.includes(asked.methods.preferred) ? asked.methods.preferred : ways[0];
   part('action').textContent = asked.action;
-  part('resource').textContent = asked.resource ? `on ${asked.resource}` : '';
+  part('resource').textContent = asked.resource;
   part('reasons').replaceChildren(...asked.reasons.map(({ why }) => {
     const line = document.createElement('li');
     line.textContent = why;
+    line.className = 'message';
     return line;
   }));
   part('trust').hidden = !asked.may_trust_device;

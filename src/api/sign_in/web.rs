@@ -12,7 +12,7 @@ use crate::api::{Content, Reply, Services, cookie, devices, limit};
 use crate::factor::FactorError;
 use crate::identity::{Arrival, Channel, Oidc, OidcError, Pending, Person, Rules, SESSION_COOKIE, Token};
 use crate::pep::{Accepted, Refusal};
-use crate::store::{LoginChannel, LoginRow, NewLogin};
+use crate::store::{LoginChannel, LoginRow, NewLogin, UserRow};
 
 /// How long the way to the identity provider and back may take.
 const LIFE: time::Duration = time::Duration::minutes(10);
@@ -86,12 +86,10 @@ pub(in crate::api) async fn cli_callback(visit: Visit) -> Outcome {
 async fn callback(visit: Visit, channel: Channel) -> Outcome {
     let (login, person) = or_stop!(visit.accepted, proven(&visit, channel).await);
     let rules = or_stop!(visit.accepted, rules(&visit).await);
-    let user = or_stop!(visit.accepted, person::known(&visit, &person, &rules).await);
+    let (user, device) = or_stop!(visit.accepted, welcome(&visit, &person, &rules).await);
     let Visit { accepted, services, .. } = visit;
     let gate = &services.gate;
     let now = accepted.trace().at;
-    or_stop!(accepted, limit::PERSON.check(&gate.store, &user.id, now).await);
-    let device = or_stop!(accepted, trusted(&accepted, &services, &user.id, &rules).await);
     let arrival = Arrival::web(&rules).on_device(device);
     let who = async || person::read(gate, &arrival, &user.id, &person.groups, now).await;
     let permit = accepted.admit(gate, "session:create", who).await?;
@@ -114,17 +112,19 @@ async fn callback(visit: Visit, channel: Channel) -> Outcome {
     Ok(Visited::Admitted(reply, intent))
 }
 
+/// The person here, and the trusted device that the browser is.
+async fn welcome(visit: &Visit, person: &Person, rules: &Rules) -> Result<(UserRow, Option<String>), Refusal> {
+    let user = person::known(visit, person, rules).await?;
+    limit::PERSON.check(&visit.services.gate.store, &user.id, visit.accepted.trace().at).await?;
+    let device = trusted(visit, &user.id, rules).await?;
+    Ok((user, device))
+}
+
 /// The trusted device that the browser is, if it is one of this person's, and such devices count.
-async fn trusted(
-    accepted: &Accepted,
-    services: &Services,
-    user_id: &str,
-    rules: &Rules,
-) -> Result<Option<String>, Refusal> {
-    if rules.device_max.is_zero() {
-        return Ok(None);
-    }
-    let Some(token) = cookie::get(accepted, cookie::DEVICE_COOKIE) else { return Ok(None) };
+async fn trusted(visit: &Visit, user_id: &str, rules: &Rules) -> Result<Option<String>, Refusal> {
+    let Visit { accepted, services, .. } = visit;
+    let token = cookie::get(accepted, cookie::DEVICE_COOKIE).filter(|_| !rules.device_max.is_zero());
+    let Some(token) = token else { return Ok(None) };
     let (gate, now) = (&services.gate, accepted.trace().at);
     let browser = accepted.request().headers().get("user-agent").and_then(|value| value.to_str().ok());
     let browser = devices::summary(browser.unwrap_or_default());

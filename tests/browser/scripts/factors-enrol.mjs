@@ -111,6 +111,7 @@ await run(async ({ input, context, page, complaints }) => {
   await expectFocus(heading('Your backup codes'), 'new codes');
   const newCodes = (await page.locator('#code-list').textContent()).split('\n');
   await press(page.getByRole('link', { name: 'I keep them: go on' }));
+  await heading('Your factors').waitFor();
   await press(button(/^Remove /));
   await dialog.waitFor();
   await press(dialog.getByRole('button', { name: 'Use a passkey or security key' }));

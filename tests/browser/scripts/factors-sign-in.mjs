@@ -50,7 +50,7 @@ await run(async ({ input, context, page, complaints }) => {
   await main.getByRole('status').filter({ hasText: /\w/ }).first().waitFor();
   const wrongCode = await main.getByRole('status').first().textContent();
   await look('challenge-wrong');
-  await main.getByLabel(/^Trust this browser for 30 days/).check();
+  await main.getByRole('checkbox', { name: 'Trust this browser for 30 days' }).check();
   await main.getByLabel('Code of your authenticator app').fill(await app.code(page));
   await button('Confirm with the code').click();
   await at('/app');

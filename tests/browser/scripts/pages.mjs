@@ -36,11 +36,11 @@ await run(async ({ input, context, page, complaints }) => {
 
   await to('/app/cli');
   await look('cli-type');
-  await page.getByLabel('Code').fill('XXXX-XXXX');
+  await page.getByLabel('Code', { exact: true }).fill('XXXX-XXXX');
   await page.keyboard.press('Enter');
   await page.getByRole('alert').waitFor();
   await look('cli-unknown');
-  await page.getByLabel('Code').fill(input.code.toLowerCase().replace('-', ' '));
+  await page.getByLabel('Code', { exact: true }).fill(input.code.toLowerCase().replace('-', ' '));
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Does your terminal show this code?' }).waitFor();
   const code = await page.locator('.big').textContent();

@@ -205,6 +205,9 @@ async fn only_a_passkey_will_do_where_policy_says_so(db: Db) {
     let assertion = person.assertion(&scene, &challenge).await;
     person.answer_with(&scene, &challenge, &assertion, 200).await;
     assert!(scene.session(&cli).await.factor_strong);
+    // A weaker one of the same moment is good, and takes nothing away.
+    person.answer(&scene, &weak, 200).await;
+    assert!(scene.session(&cli).await.factor_strong);
     scene.gateway.stop_and_verify().await;
 }
 
@@ -255,6 +258,37 @@ async fn five_wrong_answers_lock_the_person(db: Db) {
     let user = scene.gateway.running.gate.store.user_find(&person.user.id).await.unwrap().unwrap();
     assert_eq!(user.lock.unwrap().by, "gateway");
     assert!(scene.told(&person).await.contains(&"account-locked".to_owned()));
+    scene.gateway.stop_and_verify().await;
+}
+
+/// No other page answers with the browser's cookie, and none enrols.
+async fn only_pages_of_the_gateway_answer(db: Db) {
+    let scene = Scene::new(&db).await;
+    let mut person = scene.person("viewer").await;
+    person.enrol_app(&scene, "Phone").await;
+    let challenge = scene.pose(person.token(), Needs::Mfa, Way::Web).await;
+    let body = json!({ "method": "totp", "code": person.code(&scene) });
+    let (answer, begin) = (answer_to(&challenge), format!("{}/webauthn", path(&challenge.id)));
+    let (factors, codes) = (person.at("/factors"), person.at("/backup-codes"));
+    let wanted = json!({ "kind": "totp", "name": "Mine" });
+    let csrf = person.browser.csrf();
+    for origin in [ORIGIN, "https://evil.example.com"] {
+        for send in [
+            Send::json("POST", &answer, &body),
+            plain("POST", &begin),
+            Send::json("POST", &factors, &wanted),
+            plain("POST", &codes),
+        ] {
+            let what = send.target.to_owned();
+            let send = send.header("Origin", origin);
+            let send = if origin == ORIGIN { send } else { send.header("X-CSRF-Token", csrf.clone()) };
+            let refused = person.browser.clone().send(scene.gateway.addr(), send).await;
+            assert_eq!(refused.status(), 403, "{what} from {origin}");
+        }
+    }
+    assert_eq!(scene.challenge(&challenge.id).await.attempts, 0);
+    // The code is as good as before.
+    person.answer_with(&scene, &challenge, &body, 200).await;
     scene.gateway.stop_and_verify().await;
 }
 
@@ -356,6 +390,7 @@ mod both {
         only_a_passkey_will_do_where_policy_says_so,
         an_assertion_answers_what_it_was_made_for,
         five_wrong_answers_lock_the_person,
+        only_pages_of_the_gateway_answer,
         a_browser_is_trusted_at_sign_in_alone,
         no_browser_is_trusted_where_that_is_off,
         whoever_has_no_factor_is_led_to_enrol,

@@ -149,6 +149,25 @@ async fn the_handshake_is_of_the_session_that_was_asked(db: Db) {
     scene.gateway.stop_and_verify().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs_are_not_guessed_without_end() {
+    let scene = Scene::new(&Db::sqlite().await).await;
+    let mut person = scene.person("viewer").await;
+    person.enrol_app(&scene, "Phone").await;
+    let cli = person.cli(&scene).await;
+    let challenge = scene.pose(&cli, Needs::Mfa, Way::Console).await;
+    let proof = person.answer(&scene, &challenge, 200).await["proof"].as_str().unwrap().to_owned();
+    for _ in 0..10 {
+        assert_eq!(show(&scene, &cli, &challenge.id, Some(&challenge.id), "wrong").await.status(), 403);
+    }
+    let answer = show(&scene, &cli, &challenge.id, Some(&challenge.id), &proof).await;
+    assert_eq!(answer.status(), 429);
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=600).contains(&seconds));
+    assert_eq!(scene.session(&cli).await.factor_at, None);
+    scene.gateway.stop_and_verify().await;
+}
+
 /// Whoever is not signed in at that browser comes back to the very page.
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_leads_back_to_the_page() {

@@ -363,7 +363,8 @@ async fn what_a_person_can_be_asked_for_is_told(db: Db) {
 /// Each bit that a device signed or a browser reported counts; and nothing falls over.
 #[tokio::test]
 async fn no_byte_of_an_assertion_can_be_changed() {
-    let bench = Bench::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let bench = Bench::new(&db).await;
     let mut device = Authenticator::new(ORIGIN);
     bench.passkey(&bench.ada, &mut device).await;
     let (options, state) = bench.factors.assertion(&bench.desk(now()), &bench.ada).await.unwrap().unwrap();

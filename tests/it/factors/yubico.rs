@@ -156,8 +156,8 @@ fn settings(urls: Vec<Url>) -> YubicoSettings {
     YubicoSettings { client_id: "4711".to_owned(), secret: SecretSlice::from(SECRET.to_vec()), urls, http }
 }
 
-async fn bench(services: &[&Service]) -> Bench {
-    Bench::with(&Db::sqlite().await, Some(settings(services.iter().map(|service| service.url()).collect()))).await
+async fn bench(db: &Db, services: &[&Service]) -> Bench {
+    Bench::with(db, Some(settings(services.iter().map(|service| service.url()).collect()))).await
 }
 
 async fn show(bench: &Bench, user: &str, otp: &str) -> &'static str {
@@ -167,7 +167,8 @@ async fn show(bench: &Bench, user: &str, otp: &str) -> &'static str {
 #[tokio::test]
 async fn a_key_is_enrolled_and_shown() {
     let service = Service::start(Mood::Right).await;
-    let bench = bench(&[&service]).await;
+    let db = Db::sqlite().await;
+    let bench = bench(&db, &[&service]).await;
     let desk = bench.desk(now());
     let enrol = async |user: &str, otp: &str| bench.factors.enrol_yubico(&desk, user, "Key", SESSION, otp.into()).await;
     assert_eq!(show(&bench, &bench.ada, TYPED[0]).await, "factor-not-enrolled");
@@ -193,7 +194,8 @@ async fn a_key_is_enrolled_and_shown() {
 #[tokio::test]
 async fn only_a_right_answer_is_believed() {
     let service = Service::start(Mood::Right).await;
-    let bench = bench(&[&service]).await;
+    let db = Db::sqlite().await;
+    let bench = bench(&db, &[&service]).await;
     bench.factors.enrol_yubico(&bench.desk(now()), &bench.ada, "Key", SESSION, TYPED[0].into()).await.unwrap();
     let moods = [
         Mood::Forged,
@@ -223,7 +225,8 @@ async fn only_a_right_answer_is_believed() {
 async fn servers_are_asked_in_turn() {
     let (silent, forged) = (Service::start(Mood::Silence).await, Service::start(Mood::Forged).await);
     let (right, last) = (Service::start(Mood::Right).await, Service::start(Mood::Right).await);
-    let bench = bench(&[&silent, &forged, &right, &last]).await;
+    let db = Db::sqlite().await;
+    let bench = bench(&db, &[&silent, &forged, &right, &last]).await;
     bench.factors.enrol_yubico(&bench.desk(now()), &bench.ada, "Key", SESSION, TYPED[0].into()).await.unwrap();
     assert_eq!(show(&bench, &bench.ada, TYPED[1]).await, "none");
     assert_eq!([&silent, &forged, &right, &last].map(Service::asked), [2, 2, 2, 0]);

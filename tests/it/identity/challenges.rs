@@ -150,12 +150,16 @@ async fn the_same_question_is_posed_once(db: Db) {
 
 async fn of_many_that_ask_at_once_all_get_one(db: Db) {
     let store = two_sessions(&db).await;
-    let many = at_once(&store, CROWD, |store, n| async move {
-        let new = NewChallenge { intent_digest: [1; 32], ..question("u1", "c1", n) };
-        store.challenge_pose(new, NOW).await.expect("posed").id
-    });
-    let many = many.await;
-    assert!(many.iter().all(|id| *id == many[0]), "{many:?}");
+    // Again and again: at first they wait for connections, one after the other.
+    for round in 1..=10 {
+        let many = at_once(&store, CROWD, move |store, n| async move {
+            let n = n + 100 * usize::from(round);
+            let new = NewChallenge { intent_digest: [round; 32], ..question("u1", "c1", n) };
+            store.challenge_pose(new, NOW).await.expect("posed").id
+        });
+        let many = many.await;
+        assert!(many.iter().all(|id| *id == many[0]), "{many:?}");
+    }
 }
 
 async fn attempts_are_counted(db: Db) {

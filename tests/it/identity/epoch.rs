@@ -139,13 +139,12 @@ async fn it_rises_with_what_was_shown(db: Db) {
     store.device_add(device("d1", "u1", 1), NOW).await.expect("added");
     let new = NewCredential { device_id: Some("d1".to_owned()), ..session("c1", "u1", 1) };
     store.credential_create(new, NOW).await.expect("a session");
-    for id in ["f1", "f2"] {
-        store.factor_begin(enrolment(id, "u1"), NOW).await.expect("begun");
-    }
+    store.factor_begin(enrolment("f1", "u1"), NOW).await.expect("begun");
     store.factor_rename("f1", "u1", "x").await.expect("an answer");
     watch.stayed("nothing counts yet").await;
     assert_eq!(store.factor_confirm("f1", "u1", None, None, None, NOW).await, Ok(true));
     watch.rose("enrolled").await;
+    store.factor_begin(enrolment("f2", "u1"), NOW).await.expect("begun");
     assert_eq!(store.factor_confirm("f2", "u1", None, None, None, NOW).await, Ok(true));
     assert!(store.factor_step("f1", 5, NOW).await.expect("an answer"));
     assert!(store.factor_used("f1", None, 2, NOW).await.expect("an answer"));

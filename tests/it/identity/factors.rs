@@ -100,6 +100,7 @@ fn assert_once(answers: &[Result<bool, StoreError>]) {
 async fn a_factor_is_confirmed_once_and_in_time(db: Db) {
     let store = two_people(&db).await;
     let end = NOW + Duration::minutes(10);
+    enrol(&store, enrolment("f0", "u1")).await;
     for id in ["f1", "f2", "f3"] {
         store.factor_begin(enrolment(id, "u1"), NOW).await.expect("begun");
     }
@@ -107,7 +108,7 @@ async fn a_factor_is_confirmed_once_and_in_time(db: Db) {
     assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
     let nobodys = store.factor_begin(enrolment("f9", "u9"), NOW).await;
     assert!(matches!(nobodys, Err(StoreError::Conflict(_))), "{nobodys:?}");
-    assert_eq!(store.factor_list("u1").await, Ok(vec![]), "none is confirmed");
+    assert_eq!(store.factor_list("u1").await.unwrap().len(), 1, "the others are not confirmed");
     let pending = store.factor_find("f1").await.unwrap().unwrap();
     assert_eq!((pending.expires_at, pending.confirmed_at, pending.created_at), (Some(end), None, NOW));
     let confirm = |id: &'static str, who: &'static str, now| {
@@ -124,16 +125,21 @@ async fn a_factor_is_confirmed_once_and_in_time(db: Db) {
     assert_once(&many.await);
     let rows = store.factor_list("u1").await.unwrap();
     let shown: Vec<_> = rows.iter().map(|row| (row.id.as_str(), row.data.as_deref(), row.last_step)).collect();
-    assert_eq!(shown, [("f2", Some("{}"), Some(7)), ("f3", None, None)]);
+    assert_eq!(shown, [("f0", None, None), ("f2", Some("{}"), Some(7)), ("f3", None, None)]);
     assert!(rows.iter().all(|row| row.expires_at.is_none() && row.version == 2), "{rows:?}");
     let confirmed = |row: &FactorRow| row.confirmed_at;
-    assert_eq!(rows.iter().map(confirmed).collect::<Vec<_>>(), [Some(end - Duration::SECOND), Some(NOW)]);
+    assert_eq!(rows.iter().map(confirmed).collect::<Vec<_>>(), [Some(NOW), Some(end - Duration::SECOND), Some(NOW)]);
 }
 
 async fn the_first_factor_enrols_and_the_last_one_unenrols(db: Db) {
     let store = two_people(&db).await;
     assert_eq!(enrolled_at(&store, "u1").await, None);
+    for (id, who) in [("f0", "u1"), ("g0", "u2")] {
+        store.factor_begin(enrolment(id, who), NOW).await.expect("begun");
+    }
     enrol(&store, enrolment("f1", "u1")).await;
+    assert_eq!(store.factor_find("f0").await, Ok(None), "it was begun without a factor");
+    assert!(store.factor_find("g0").await.unwrap().is_some(), "somebody else's");
     assert_eq!(enrolled_at(&store, "u1").await, Some(NOW));
     assert_eq!(enrolled_at(&store, "u2").await, None);
     store.factor_begin(enrolment("f2", "u1"), NOW).await.expect("begun");
@@ -184,7 +190,7 @@ async fn the_preferred_method_goes_with_its_last_factor(db: Db) {
 async fn a_passkey_belongs_to_one_person(db: Db) {
     let store = two_people(&db).await;
     let passkey = |id: &str, who: &str| NewFactor { kind: FactorKind::Webauthn, ..enrolment(id, who) };
-    for (id, who) in [("f1", "u1"), ("f2", "u2"), ("f3", "u1")] {
+    for (id, who) in [("f1", "u1"), ("f2", "u2")] {
         store.factor_begin(passkey(id, who), NOW).await.expect("begun");
     }
     let confirm = |id: &'static str, who: &'static str, credential: Option<&'static str>| {
@@ -194,6 +200,7 @@ async fn a_passkey_belongs_to_one_person(db: Db) {
     let nameless = confirm("f1", "u1", None).await;
     assert!(matches!(nameless, Err(StoreError::Corrupt(_))), "{nameless:?}");
     assert_eq!(confirm("f1", "u1", Some("key")).await, Ok(true));
+    store.factor_begin(passkey("f3", "u1"), NOW).await.expect("begun");
     for (id, who) in [("f2", "u2"), ("f3", "u1")] {
         let taken = confirm(id, who, Some("key")).await;
         assert!(matches!(taken, Err(StoreError::Conflict(_))), "{taken:?}");
@@ -405,7 +412,10 @@ async fn a_sealed_secret_goes_with_its_factor(db: Db) {
     let store = two_people(&db).await;
     let key = |purpose: &str, id: &str| SecretKey { purpose: purpose.to_owned(), id: id.to_owned() };
     for id in ["gone", "reset", "swept", "kept"] {
-        let who = if id == "kept" { "u2" } else { "u1" };
+        let who = if id == "kept" || id == "swept" { "u2" } else { "u1" };
+        if id == "swept" {
+            enrol(&store, enrolment("first", "u2")).await;
+        }
         store.factor_begin(enrolment(id, who), NOW).await.expect("begun");
         for purpose in ["totp", "other"] {
             store.secret_put(key(purpose, id), "x".to_owned(), "k".to_owned(), NOW).await.expect("kept");

@@ -77,12 +77,12 @@ async fn what_is_over_goes(db: Db) {
 async fn what_belongs_to_factors_goes_in_its_time(db: Db) {
     let store = db.store().await;
     store.user_create(alice(), NOW).await.expect("a user");
+    store.factor_begin(enrolment("f3", "u1"), NOW - DAY).await.expect("begun");
+    assert_eq!(store.factor_confirm("f3", "u1", None, None, None, NOW - DAY).await, Ok(true));
     for (id, end) in [("f1", NOW), ("f2", NOW + Duration::SECOND)] {
         let new = NewFactor { expires_at: end, ..enrolment(id, "u1") };
         store.factor_begin(new, NOW - DAY).await.expect("begun");
     }
-    store.factor_begin(enrolment("f3", "u1"), NOW - DAY).await.expect("begun");
-    assert_eq!(store.factor_confirm("f3", "u1", None, None, None, NOW - DAY).await, Ok(true));
     for (n, end) in [(1, NOW), (2, NOW + Duration::SECOND)] {
         let id = format!("d{n}");
         store.device_add(NewDevice { expires_at: end, ..device(&id, "u1", n) }, NOW - DAY).await.expect("added");
