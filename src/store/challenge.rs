@@ -425,6 +425,15 @@ impl Store {
         self.challenge_changed(update).await
     }
 
+    /// Takes back a question that is still open; of several callers one does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn challenge_withdraw(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let update = change(id).col_expr(Column::ExpiresAt, Expr::value(second(now))).filter(is_open(now));
+        self.challenge_changed(update).await
+    }
+
     /// Uses up a good answer, once; whether it was there.
     ///
     /// # Errors
