@@ -179,6 +179,8 @@ fn greet(
         writeln!(out, "  # {} ({})", person.email, person.roles.join(", "))?;
         writeln!(out, "  export RACK_URL=http://convox:{}@{gateway}", person.token)?;
     }
+    let factors = format!("http://localhost:{}/app/factors", gateway.port());
+    writeln!(out, "\nWhat is sensitive asks for a second factor: sign in and set one up at {factors}")?;
     writeln!(out, "\nCtrl-C stops everything.")?;
     out.flush()
 }

@@ -10,7 +10,7 @@ use crate::api::public::{Outcome, Visit, Visited};
 use crate::api::return_to::return_to;
 use crate::api::{Content, Reply, Services, cookie, devices, limit};
 use crate::factor::FactorError;
-use crate::identity::{Arrival, Channel, Oidc, OidcError, Pending, Person, Rules, SESSION_COOKIE, Token};
+use crate::identity::{Arrival, Channel, IssueError, Oidc, OidcError, Pending, Person, Rules, SESSION_COOKIE, Token};
 use crate::pep::{Accepted, Refusal};
 use crate::store::{LoginChannel, LoginRow, NewLogin, UserRow};
 
@@ -100,16 +100,20 @@ async fn callback(visit: Visit, channel: Channel) -> Outcome {
         gate.store.user_signed_in(&user.id, &person.name, person.groups.clone(), now).await?;
         arrival.admit(&gate.store, Some(user.id.clone()), origin, now).await
     };
-    let reply = match made.await {
-        Ok(token) => to(login.return_to)
+    Ok(Visited::Admitted(signed_in(made.await, login.return_to), intent))
+}
+
+/// Into the gateway, with the session's cookie.
+fn signed_in(made: Result<Token, IssueError>, return_to: String) -> Reply {
+    match made {
+        Ok(token) => to(return_to)
             .header("set-cookie", cookie::set(SESSION_COOKIE, token.expose(), None))
             .header("set-cookie", cookie::clear(cookie::LOGIN_COOKIE)),
         Err(error) => {
             tracing::error!(%error, "a session could not be made");
             Reply::done().status(503)
         }
-    };
-    Ok(Visited::Admitted(reply, intent))
+    }
 }
 
 /// The person here, and the trusted device that the browser is.

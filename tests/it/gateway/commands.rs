@@ -58,7 +58,7 @@ async fn the_route_table_is_printed_whole_in_each_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policies_that_ship_pass_their_own_checks() {
-    let copy = Policies::copy();
+    let copy = Policies::whole();
     let dir = copy.dir();
     let dir = dir.to_str().unwrap();
     let matrix = std::fs::read_to_string(copy.file("policies/tests/matrix.txt")).unwrap();
