@@ -410,11 +410,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn challenge_complete(&self, id: &str, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
+    pub async fn challenge_complete(
+        &self,
+        id: &str,
+        proof_hash: &[u8; 32],
+        now: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let now = second(now);
         let update = change(id)
             .col_expr(Column::CompletedAt, Expr::value(Some(now)))
-            .filter(Column::ProofHash.eq(hash.to_vec()))
+            .filter(Column::ProofHash.eq(proof_hash.to_vec()))
             .filter(Column::CompletedAt.is_null())
             .filter(Column::ExpiresAt.gt(now));
         self.challenge_changed(update).await
@@ -435,15 +440,6 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn challenge_spend(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
         let update = change(id).col_expr(Column::SpentAt, Expr::value(Some(second(now)))).filter(is_good(now));
-        self.challenge_changed(update).await
-    }
-
-    /// Ends an open one without an answer; whether it was open.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn challenge_withdraw(&self, id: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
-        let update = change(id).col_expr(Column::ExpiresAt, Expr::value(second(now))).filter(is_open(now));
         self.challenge_changed(update).await
     }
 
