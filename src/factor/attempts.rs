@@ -39,7 +39,7 @@ impl Attempt {
         Ok(desk.store.rate_release(&self.key, self.resets_at).await?)
     }
 
-    /// It was wrong. The fifth locks the person, even when that cannot be recorded.
+    /// It was wrong. The fifth locks the person, even when that cannot be recorded, and says so.
     pub(super) async fn wrong(self, desk: &Desk<'_>, user_id: &str) -> Result<(), FactorError> {
         let state = desk.store.rate_hit(&format!("mfa-failed:{user_id}"), WINDOW, desk.now).await?;
         if state.count < WRONG {
@@ -48,7 +48,7 @@ impl Attempt {
         let recorded = log::locked(desk, user_id).await;
         desk.store.user_lock(user_id, log::LOCKED, "gateway", desk.now).await?;
         log::tell(desk, user_id, "account-locked", log::LOCKED).await;
-        recorded
+        recorded.and(Err(FactorError::Locked))
     }
 }
 

@@ -45,7 +45,10 @@ pub(super) fn refused(recorded: &Recorded, request: &HttpRequest, payload: Paylo
     let mut response = problem(recorded.status, recorded.slug, &recorded.message, &recorded.request_id);
     retry_later(&mut response, recorded);
     if recorded.status == 401 {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"rack-gateway\""));
+        let scheme = if browser::asks(request) { "Bearer" } else { "Basic" };
+        if let Ok(value) = HeaderValue::from_str(&format!("{scheme} realm=\"rack-gateway\"")) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
     }
     response
 }

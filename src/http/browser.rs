@@ -49,6 +49,12 @@ fn shows_pages(request: &HttpRequest) -> bool {
     request.method() == Method::GET && navigates && accepts
 }
 
+/// Whether it comes from a page of a browser (Fetch Metadata). To `Basic`, a browser would ask its person
+/// for a password, and the page would wait for it.
+pub(super) fn asks(request: &HttpRequest) -> bool {
+    request.headers().contains_key("sec-fetch-mode")
+}
+
 /// This page, and from there back to here.
 fn and_back(page: &str, request: &HttpRequest) -> String {
     let here = request.uri().path_and_query().map_or_else(|| request.path(), |whole| whole.as_str());

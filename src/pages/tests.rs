@@ -233,6 +233,16 @@ fn another_address_is_pointed_out_when_a_terminal_asks() {
 }
 
 #[test]
+fn what_a_terminal_asks_is_seen_before_the_answer() {
+    for (way, first) in [(Way::Link, "<dl class=\"facts\">"), (Way::Web, "class=\"ways\"")] {
+        let page = html(challenge(asked(Stage::Open(WAYS), way, "x"), "x").render());
+        let found = ["<dl class=\"facts\">", "class=\"ways\""].map(|part| page.find(part).unwrap());
+        assert_eq!(page.find(first), found.into_iter().min(), "{way:?}: {page}");
+        assert_eq!(page.matches("<dl class=\"facts\">").count(), 1, "{way:?}: {page}");
+    }
+}
+
+#[test]
 fn the_session_that_asked_can_be_ended_unless_it_is_the_readers() {
     let path = "data-do=\"end-asker\" data-path=\"/api/v1/users/user-1/sessions/session-1\"";
     for (session, ends) in [(Some(session("x", false)), true), (Some(session("", true)), false), (None, false)] {

@@ -39,6 +39,7 @@ await run(async ({ input, context, page, complaints }) => {
   await signIn();
   await heading('Confirm that it is you').waitFor();
   await look('challenge');
+  await main.getByText('What is asked, and why').click();
   const asked = await main.innerText();
   await main.getByRole('button', { name: 'Use a passkey or security key' }).click();
   await at('/app');

@@ -29,21 +29,21 @@ await run(async ({ input, browser, context, page, complaints }) => {
   const { wrong, pictures, look, press, expectFocus, forgive } = eyes(page, complaints);
   const app = new App(input.secret, input.step);
   const main = page.getByRole('main');
-  const signedIn = (of, session) => of.addCookies([{
+  const cookie = (session) => ({
     name: '__Host-rgw_session',
     value: session,
     url: input.origin.replace('http:', 'https:'),
     secure: true,
     httpOnly: true,
     sameSite: 'Lax',
-  }]);
+  });
   const code = main.getByLabel('Code of your authenticator app');
   const cli = await terminal();
   const linked = (callback) =>
     `${input.origin}/login/u2f?callback_url=${encodeURIComponent(callback)}&token=${encodeURIComponent(input.token)}`;
 
   const stranger = await profile(browser, complaints);
-  await signedIn(stranger, input.other);
+  await stranger.addCookies([cookie(input.other)]);
   const strangers = await stranger.newPage();
   await strangers.goto(input.link);
   const refused = await strangers.getByRole('main').innerText();
@@ -51,7 +51,7 @@ await run(async ({ input, browser, context, page, complaints }) => {
   const refusedCli = await strangers.getByRole('heading', { level: 1 }).innerText();
   await stranger.close();
 
-  await signedIn(context, input.session);
+  await context.addCookies([cookie(input.session)]);
   await page.goto(input.link);
   await page.getByRole('heading', { name: 'Did you run this command?' }).waitFor();
   await expectFocus(code, 'link');
@@ -83,8 +83,19 @@ await run(async ({ input, browser, context, page, complaints }) => {
   await page.reload();
   const over = await page.getByRole('heading', { level: 1 }).innerText();
 
+  // Whose session ends while a page is open is sent to sign in, and not asked for a password.
+  await page.goto(`${input.origin}/app/factors`);
+  const bye = await context.newPage();
+  await bye.goto(`${input.origin}/app`);
+  await bye.getByRole('button', { name: 'Sign out' }).click();
+  await bye.waitForURL('**/app/login');
+  await context.addCookies([cookie(input.session)]);
+  await page.getByRole('button', { name: 'Make new codes' }).click();
+  await page.waitForURL((url) => url.pathname === '/app/login');
+  const ended = page.url();
+
   for (const status of [401, 403, 404]) forgive(status);
   return {
-    wrong, pictures, complaints, refused, refusedCli, asked, answered, again, elsewhere, over, got: cli.got,
+    wrong, pictures, complaints, refused, refusedCli, asked, answered, again, elsewhere, over, ended, got: cli.got,
   };
 });

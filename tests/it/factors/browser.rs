@@ -30,19 +30,21 @@ struct Stage {
     origin: String,
     provider: Provider,
     rack: CountingRack,
+    /// It is gone with this value.
+    _db: Db,
 }
 
 impl Stage {
     async fn new() -> Self {
-        let (provider, rack) = (Provider::start(), CountingRack::start().await);
+        let (provider, rack, db) = (Provider::start(), CountingRack::start().await, Db::sqlite().await);
         let settings = provider.settings();
         let change = |launch: Launch| {
             let site = Site::local(launch.listener.local_addr().unwrap().port());
             Launch { site, sign_in: Some(settings), policy: all_policies(), ..launch }
         };
-        let running = launch_with(&Db::sqlite().await, rack.addr, change).await;
+        let running = launch_with(&db, rack.addr, change).await;
         let origin = running.gate.site.origin.clone();
-        Self { gateway: Gateway::of(running).await, origin, provider, rack }
+        Self { gateway: Gateway::of(running).await, origin, provider, rack, _db: db }
     }
 
     /// Somebody whom the provider will vouch for.
@@ -196,6 +198,7 @@ async fn the_links_of_a_command_line_are_answered_by_their_person_alone() {
     assert_says(&seen, "answered", &["It is confirmed", "run the command again"]);
     assert_eq!((&seen["again"], &seen["elsewhere"]), (&seen["answered"], &json!("Nothing of yours waits here")));
     assert_says(&seen, "over", &["This is over"]);
+    assert_eq!(seen["ended"], format!("{}/app/login?return_to=%2Fapp%2Ffactors", stage.origin));
 
     for (token, target, status) in [(&laptop, "/apps/scratch", 200), (&laptop, "/apps/scratch", 403)] {
         let answer = stage.send(token, plain("DELETE", target)).await;

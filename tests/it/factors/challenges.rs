@@ -251,6 +251,7 @@ async fn five_wrong_answers_lock_the_person(db: Db) {
         said.push(person.answer_with(&scene, &challenge, &wrong, 403).await["type"].clone());
     }
     assert_eq!(said[..4], ["/problems/factor-rejected"; 4].map(Value::from));
+    assert_eq!(said[4], "/problems/account-locked");
     for token in [&cli, &person.cli(&scene).await] {
         let answer = with(token, Send::get("/api/v1/whoami")).to(scene.gateway.addr()).await;
         assert!([401, 403].contains(&answer.status()), "{answer:?}");

@@ -27,7 +27,8 @@ async fn local(db: &Db, provider: &Provider) -> rack_gateway::http::Running {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_can_be_done_by_keyboard() {
     let provider = Provider::start();
-    let running = local(&Db::sqlite().await, &provider).await;
+    let db = Db::sqlite().await;
+    let running = local(&db, &provider).await;
     let (store, now) = (&running.gate.store, OffsetDateTime::now_utc());
     let reader = Reader::new(&running, "Ada Lovelace", &["deployer"]).await;
     let ended = Token::generate().unwrap();

@@ -35,6 +35,7 @@ async fn programs_and_other_addresses_get_json() {
         ("/app", vec![("Accept", "*/*")]),
         ("/app", vec![]),
         ("/app", vec![("Accept", HTML), ("Sec-Fetch-Mode", "cors")]),
+        ("/api/v1/whoami", vec![("Sec-Fetch-Mode", "cors")]),
         ("/apps", vec![("Accept", HTML)]),
         ("/api/v1/whoami", vec![("Accept", HTML)]),
     ] {
@@ -43,6 +44,10 @@ async fn programs_and_other_addresses_get_json() {
         assert_eq!(answer.status(), 401, "{target} {headers:?}");
         let problem: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(problem["type"], "/problems/credential-missing", "{target} {headers:?}");
+        // At Basic, a browser would ask for a password in the middle of a page.
+        let is_page = headers.iter().any(|(name, _)| *name == "Sec-Fetch-Mode");
+        let scheme = if is_page { "Bearer realm=\"rack-gateway\"" } else { "Basic realm=\"rack-gateway\"" };
+        assert_eq!(answer.header("www-authenticate"), Some(scheme), "{target} {headers:?}");
     }
     running.stop().await;
 }
