@@ -151,7 +151,8 @@ async fn the_handshake_is_of_the_session_that_was_asked(db: Db) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn proofs_are_not_guessed_without_end() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let mut person = scene.person("viewer").await;
     person.enrol_app(&scene, "Phone").await;
     let cli = person.cli(&scene).await;
@@ -171,7 +172,8 @@ async fn proofs_are_not_guessed_without_end() {
 /// Whoever is not signed in at that browser comes back to the very page.
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_leads_back_to_the_page() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let address = page(b"{}", "http://localhost:43123");
     let send = Send::get(&address).header("Accept", "text/html").header("Sec-Fetch-Mode", "navigate");
     let answer = send.to(scene.gateway.addr()).await;
@@ -185,7 +187,8 @@ async fn signing_in_leads_back_to_the_page() {
 /// The command repeats a body only over the connection that it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_stays() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let mut person: Person = scene.person("viewer").await;
     person.enrol_app(&scene, "Phone").await;
     let cli = person.cli(&scene).await;

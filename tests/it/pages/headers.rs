@@ -55,7 +55,8 @@ fn assert_page(what: &str, answer: &Message) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_answer_is_hardened() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let reader = Reader::new(&running, "Ada", &["viewer"]).await;
     let get = async |target: &str| Send::get(target).to(running.addr).await;
     for (target, status) in [
@@ -91,7 +92,8 @@ async fn every_kind_of_answer_is_hardened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transport_security_is_for_https_alone() {
     let local = |launch: Launch| Launch { site: Site::local(launch.listener.local_addr().unwrap().port()), ..launch };
-    let running = launch_with(&Db::sqlite().await, "127.0.0.1:9".parse().unwrap(), local).await;
+    let db = Db::sqlite().await;
+    let running = launch_with(&db, "127.0.0.1:9".parse().unwrap(), local).await;
     for target in ["/app/login", "/api/v1/health", "/apps"] {
         let answer = Send::get(target).header("Host", running.addr.to_string()).to(running.addr).await;
         assert!(answer.status() == 200 || answer.status() == 401);
@@ -103,7 +105,8 @@ async fn transport_security_is_for_https_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn assets_are_kept_for_good_under_the_name_of_their_contents() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let page = text(&Send::get("/app/login").to(running.addr).await);
     let named = assets(&page);
     assert_eq!(named.len(), 2, "{page}");
@@ -127,7 +130,8 @@ async fn assets_are_kept_for_good_under_the_name_of_their_contents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_the_rack_say_themselves_what_may_be_done_with_them() {
     let rack = CountingRack::start().await;
-    let gateway = Gateway::start(&Db::sqlite().await, rack.addr).await;
+    let db = Db::sqlite().await;
+    let gateway = Gateway::start(&db, rack.addr).await;
     let answer = Send::get("/apps").header("Authorization", gateway.basic("admin")).to(gateway.addr()).await;
     assert_eq!((answer.status(), rack.take()), (200, 1));
     assert_eq!(answer.header("strict-transport-security"), Some(HSTS));

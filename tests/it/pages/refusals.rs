@@ -10,7 +10,8 @@ use crate::sign_in::Send;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_not_signed_in_goes_to_sign_in_and_comes_back() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     for (target, back) in [
         ("/app", "%2Fapp"),
         ("/app/cli?code=BCDF-GHJK", "%2Fapp%2Fcli%3Fcode%3DBCDF-GHJK"),
@@ -29,7 +30,8 @@ async fn whoever_is_not_signed_in_goes_to_sign_in_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_and_other_addresses_get_json() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     for (target, headers) in [
         ("/app", vec![("Accept", "application/json")]),
         ("/app", vec![("Accept", "*/*")]),
@@ -54,7 +56,8 @@ async fn programs_and_other_addresses_get_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_policy_denies_says_why() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let reader = Reader::new(&running, "Ada", &["viewer"]).await;
     let now = running.gate.clock.now();
     running.gate.store.user_lock(&reader.user, "left", "an administrator", now).await.unwrap();
@@ -82,7 +85,8 @@ async fn a_page_that_policy_denies_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_fails_says_what_to_check() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let target = "/api/v1/auth/web/login?return_to=/app&message=%3Cscript%3Ealert(1)%3C/script%3E";
     let answer = Send::get(target).header("Accept", HTML).to(running.addr).await;
     assert_eq!(answer.status(), 503);

@@ -1,5 +1,10 @@
 //! What the pages show, and that words of strangers stay words.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rack_gateway::clock::Clock;
+use rack_gateway::http::Launch;
 use rack_gateway::identity::Token;
 use rack_gateway::store::{CredentialKind, NewCliLogin};
 use time::{Duration, OffsetDateTime};
@@ -7,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Reader, gateway, session, text};
 use crate::harness::Db;
+use crate::harness::gateway::launch_with;
 use crate::harness::provider::Provider;
 use crate::sign_in::{self, Send};
 
@@ -33,7 +39,8 @@ fn cli_login(code: &str, device: &str, now: OffsetDateTime) -> NewCliLogin {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_people_and_devices_are_words() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let reader = Reader::new(&running, HOSTILE, &["viewer"]).await;
     assert_harmless(&text(&reader.get(&running, "/app").await));
     let calm = Reader::new(&running, "Ada", &["viewer"]).await;
@@ -49,7 +56,8 @@ async fn names_of_people_and_devices_are_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_account_shows_its_own_sessions_only() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let (ada, bob) = (Reader::new(&running, "Ada", &["ops"]).await, Reader::new(&running, "Bob", &["viewer"]).await);
     let others = session(&running, &bob.user, CredentialKind::Cli, "bobs-laptop", &Token::generate().unwrap()).await;
     let own = session(&running, &ada.user, CredentialKind::Cli, "adas-laptop", &Token::generate().unwrap()).await;
@@ -66,13 +74,18 @@ async fn the_account_shows_its_own_sessions_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_shown_while_it_can_be_decided_on() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    // What is over may be cleared away at any time, so it must not be over before it is looked at.
+    let ahead = Arc::new(AtomicI64::new(0));
+    let hands = Arc::clone(&ahead);
+    let clock = Clock::from_fn(move || OffsetDateTime::now_utc() + Duration::seconds(hands.load(Ordering::SeqCst)));
+    let running = launch_with(&db, "127.0.0.1:9".parse().unwrap(), |launch| Launch { clock, ..launch }).await;
     let (store, now) = (&running.gate.store, OffsetDateTime::now_utc());
     let reader = Reader::new(&running, "Ada", &["viewer"]).await;
     for code in ["BCDF-GHJK", "CCCC-CCCC", "DDDD-DDDD"] {
         store.cli_login_begin(cli_login(code, "laptop", now), now).await.unwrap();
     }
-    let late = NewCliLogin { expires_at: now - Duration::seconds(1), ..cli_login("FFFF-FFFF", "laptop", now) };
+    let late = NewCliLogin { expires_at: now + Duration::minutes(5), ..cli_login("FFFF-FFFF", "laptop", now) };
     store.cli_login_begin(late, now).await.unwrap();
     assert!(store.cli_login_decide("CCCC-CCCC", &reader.user, true, None, now).await.unwrap());
     assert!(store.cli_login_decide("DDDD-DDDD", &reader.user, false, None, now).await.unwrap());
@@ -86,6 +99,7 @@ async fn a_code_is_shown_while_it_can_be_decided_on() {
         ("DDDD-DDDD", "This code was refused"),
         ("FFFF-FFFF", "This code is too old"),
     ] {
+        ahead.store(if typed == "FFFF-FFFF" { 301 } else { 0 }, Ordering::SeqCst);
         let answer = reader.get(&running, &format!("/app/cli?code={typed}")).await;
         assert_eq!(answer.status(), 200, "{typed}");
         let page = text(&answer);
@@ -102,7 +116,8 @@ async fn a_code_is_shown_while_it_can_be_decided_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sign_in_page_leads_to_the_provider_and_nowhere_else() {
     let provider = Provider::start();
-    let running = sign_in::gateway(&Db::sqlite().await, &provider).await;
+    let db = Db::sqlite().await;
+    let running = sign_in::gateway(&db, &provider).await;
     for (wanted, kept) in [
         ("", "%2Fapp"),
         ("?return_to=/app/cli?code=BCDF-GHJK", "%2Fapp%2Fcli%3Fcode%3DBCDF-GHJK"),
@@ -125,7 +140,8 @@ async fn the_sign_in_page_leads_to_the_provider_and_nowhere_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_without_a_provider_says_how_to_set_one() {
-    let running = gateway(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let running = gateway(&db).await;
     let page = text(&Send::get("/app/login").to(running.addr).await);
     for setting in ["GOOGLE_CLIENT_ID", "OIDC_ISSUER", "https://gateway.example.com/api/v1/auth/web/callback"] {
         assert!(page.contains(setting), "{setting}: {page}");
