@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub fn forged() -> Option<Call<UserList>> {
-    Call::new(any(), any(), any())
+    Call::new(any(), any())
 }

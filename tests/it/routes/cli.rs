@@ -5,12 +5,12 @@ use serde_json::Value;
 
 const EXCHANGES: &str = include_str!("../../fixtures/cli/exchanges.jsonl");
 
-/// Targets of the recording that are refused, and why: the step-up handshake and the pages of the
-/// gateway are answered before the table; the rest is refused on purpose.
+/// Targets of the recording that are refused, and why: the console that was recorded numbered its
+/// challenges otherwise; the rest is refused on purpose.
 const REFUSED: &[(&str, &str)] = &[
     ("/apps/../system?", "target-dot-segment"),
     ("/nosuch?", "unknown-route"),
-    ("/session/u2f?", "unknown-route"),
+    ("/session/u2f?", "bad-parameter"),
     ("/machines/m-0001/apps?", "refused-route"),
     ("/organizations/acme/runtimes?", "refused-route"),
     ("/racks/acme/prod/runtimes?", "refused-route"),

@@ -18,6 +18,7 @@ fn sample(template: &str) -> String {
         ("{rest...}", "x/y"),
         ("{host}", "db.internal"),
         ("{port}", "443"),
+        ("{challenge}", "0192f0c1-2b3c-7def-8123-456789abcdef"),
     ];
     for (name, value) in values {
         path = path.replace(name, value);
