@@ -19,6 +19,12 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// Whether the credential is good no more. One that lacks a second factor is: the text says where
+    /// to show one (RFC 9470).
+    pub(super) fn ends(&self) -> bool {
+        self.status == 401 && self.slug != "challenge"
+    }
+
     /// Reads the body of an answer; none when a gateway did not write it.
     pub(super) fn parse(status: u16, body: &[u8]) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_slice(body).ok()?;

@@ -55,8 +55,8 @@ impl Target {
     /// A refusal in the words of the credential that was refused.
     pub(super) fn explain(&self, error: ClientError) -> ClientError {
         match (error, &self.given, &self.rack) {
-            (ClientError::Refused(problem), Some(_), _) if problem.status == 401 => ClientError::TokenRefused(problem),
-            (ClientError::Refused(problem), None, Some(rack)) if problem.status == 401 => {
+            (ClientError::Refused(problem), Some(_), _) if problem.ends() => ClientError::TokenRefused(problem),
+            (ClientError::Refused(problem), None, Some(rack)) if problem.ends() => {
                 ClientError::Ended(rack.name.clone())
             }
             (error, ..) => error,

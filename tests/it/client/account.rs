@@ -35,6 +35,18 @@ async fn a_session_that_ended_names_the_way_back() {
     machine.run(&["whoami"]).await.failed(1, &["does not take this token", "who are you?", REQUEST_ID]);
 }
 
+/// Such a session is good: what it lacks is said, and where to show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_lacks_a_second_factor_is_led_to_the_page() {
+    let gateway = approving();
+    let machine = Machine::signed_in("prod", &gateway).await;
+    let problem = r#"{"error": "session:list refused; confirm it at https://gw.example/app/c/BCDF-GHJK",
+        "type": "/problems/challenge", "title": "Unauthorized", "status": 401, "instance": "01JTESTREQUEST"}"#;
+    gateway.always(401, "", problem);
+    let said = ["session:list refused", "https://gw.example/app/c/BCDF-GHJK", REQUEST_ID];
+    machine.run(&["sessions", "list"]).await.failed(1, &said);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn logout_ends_the_session_on_both_sides() {
     let gateway = approving();
