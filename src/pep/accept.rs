@@ -107,11 +107,13 @@ fn source_ip(request: &HttpRequest, peer: IpAddr, proxies: &[IpNet]) -> Result<I
 const ONCE: [&str; 3] = ["authorization", "session", "rack"];
 
 fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
+    let at = gate.clock.now();
     let source_ip = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
     Trace {
         request_id: Uuid::now_v7().to_string(),
         source_ip,
-        at: gate.clock.now(),
+        at,
+        is_clock_sound: gate.latest.holds(at),
         started: Instant::now(),
         method: request.method().as_str().to_owned(),
         path: request.uri().path().to_owned(),

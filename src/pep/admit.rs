@@ -62,7 +62,7 @@ impl Accepted {
             source_ip: trace.source_ip,
             credential: String::new(),
             credential_age_s: 0,
-            mfa: step_up::mfa(gate, &identity, trace.at),
+            mfa: step_up::mfa(&identity, trace.at, trace.is_clock_sound),
             approval: Approval::none(),
             break_glass: String::new(),
             exec: None,

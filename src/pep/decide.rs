@@ -92,7 +92,7 @@ impl Gathered {
         let changed = fresh.identity != identified.known.identity;
         trace.identity = Some(Arc::clone(&fresh.identity));
         identified.known = fresh;
-        self.assure(gate);
+        self.assure();
         Ok(changed)
     }
 

@@ -47,7 +47,7 @@ impl Classified {
             source_ip: accepted.trace.source_ip,
             credential: self.identified.known.identity.credential.kind.as_str().to_owned(),
             credential_age_s: step_up::session_age_s(&self.identified.known.identity, accepted.trace.at),
-            mfa: step_up::mfa(gate, &self.identified.known.identity, accepted.trace.at),
+            mfa: step_up::mfa(&self.identified.known.identity, accepted.trace.at, accepted.trace.is_clock_sound),
             approval: Approval::none(),
             break_glass: String::new(),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),

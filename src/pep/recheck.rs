@@ -40,7 +40,7 @@ impl Recheck {
         let mfa = if identity.assurance.is_verified() || self.context.mfa.bound_to_request {
             self.context.mfa.clone()
         } else {
-            step_up::mfa(gate, &identity, now)
+            step_up::mfa(&identity, now, gate.latest.holds(now))
         };
         let context = Context { now, mfa, ..self.context.clone() };
         let question = Question { principal: &who, action: self.action, resource: &self.resource, context: &context };

@@ -74,11 +74,10 @@ pub struct Posed {
     pub status: u16,
 }
 
-/// What is known of the caller's second factor.
-pub(super) fn mfa(gate: &Gate, identity: &Identity, now: OffsetDateTime) -> Mfa {
+/// What is known of the caller's second factor at this time. Where the clock has gone back, nothing:
+/// old proofs would look young.
+pub(super) fn mfa(identity: &Identity, now: OffsetDateTime, is_sound: bool) -> Mfa {
     let assurance = &identity.assurance;
-    // A clock that was set back would make old proofs young.
-    let is_sound = gate.latest.holds(now);
     match assurance.factor_age_s(now).filter(|_| is_sound) {
         Some(age_s) => Mfa {
             age_s,
@@ -127,18 +126,22 @@ impl Gathered {
         self.classified.identified.accepted.trace.at
     }
 
+    fn is_clock_sound(&self) -> bool {
+        self.classified.identified.accepted.trace.is_clock_sound
+    }
+
     fn digest(&self) -> Option<[u8; 32]> {
         let prepared = self.prepared.as_ref().ok()?;
         Some(intent::digest(self.row(), &self.classified.resource, prepared))
     }
 
     /// Takes the facts of the second factor anew, after the caller was read again.
-    pub(super) fn assure(&mut self, gate: &Gate) {
+    pub(super) fn assure(&mut self) {
         let now = self.now();
         self.context.credential_age_s = session_age_s(self.identity(), now);
         self.context.mfa = match &self.proven {
             Some(proven) => proven.mfa.clone(),
-            None => mfa(gate, self.identity(), now),
+            None => mfa(self.identity(), now, self.is_clock_sound()),
         };
     }
 
@@ -157,7 +160,7 @@ impl Gathered {
                 let trace = &self.classified.identified.accepted.trace;
                 let desk = gate.desk(trace);
                 let proof = gate.factors.verify(&desk, &self.identity().id, answer).await.map_err(Refusal::Factor)?;
-                self.hold(gate, 0, proof.is_strong(), proof.method.as_str(), None);
+                self.hold(0, proof.is_strong(), proof.method.as_str(), None);
                 return Ok(true);
             }
             Some(Inline::Proof(id)) => Some(id),
@@ -169,18 +172,18 @@ impl Gathered {
         let age = |row: &ChallengeRow| row.answered_at.map(|at| (self.now() - at).whole_seconds());
         match found {
             Some(row) if row.needs == Needs::Bound && row.user_id == self.identity().id => {
-                let Some(age_s) = age(&row).filter(|age| *age >= 0 && gate.latest.holds(self.now())) else {
+                let Some(age_s) = age(&row).filter(|age| *age >= 0 && self.is_clock_sound()) else {
                     return Ok(false);
                 };
                 let method = row.method.clone().unwrap_or_default();
-                self.hold(gate, age_s, row.answered_strong, &method, Some(row.id));
+                self.hold(age_s, row.answered_strong, &method, Some(row.id));
                 Ok(true)
             }
             Some(_) | None => Ok(false),
         }
     }
 
-    fn hold(&mut self, gate: &Gate, age_s: i64, is_strong: bool, method: &str, challenge: Option<String>) {
+    fn hold(&mut self, age_s: i64, is_strong: bool, method: &str, challenge: Option<String>) {
         let assurance = &self.identity().assurance;
         let mfa = Mfa {
             age_s,
@@ -194,7 +197,7 @@ impl Gathered {
         facts.insert("factor", method.to_owned());
         facts.extend(challenge.iter().map(|id| ("challenge", id.clone())));
         self.proven = Some(Proven { mfa, challenge });
-        self.assure(gate);
+        self.assure();
     }
 
     /// Uses a bound proof up; false when somebody else was faster, and then it is as if there had
@@ -206,7 +209,7 @@ impl Gathered {
         }
         self.proven = None;
         self.classified.identified.accepted.trace.factor.clear();
-        self.assure(gate);
+        self.assure();
         Ok(false)
     }
 

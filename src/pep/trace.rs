@@ -19,6 +19,8 @@ pub struct Trace {
     pub source_ip: IpAddr,
     /// When it arrived.
     pub at: OffsetDateTime,
+    /// Whether the clock had not gone back by then.
+    pub is_clock_sound: bool,
     /// When it arrived, to measure durations.
     pub started: Instant,
     /// Method as sent.

@@ -10,7 +10,7 @@ use super::{Person, Stage, error};
 use crate::api::{from_page, plain, with};
 use crate::harness::gateway::all_policies;
 use crate::harness::{Db, basic};
-use crate::replay::peer::Message;
+use crate::replay::peer::{Message, Wire};
 use crate::sign_in::{Send, json as parsed};
 
 mod both {
@@ -20,6 +20,7 @@ mod both {
         an_assertion_answers_one_challenge,
         the_proof_of_a_console_is_handed_over_once,
         a_clock_that_goes_back_makes_nothing_young,
+        a_slow_body_is_no_clock_that_went_back,
         a_trusted_device_opens_nothing,
     );
 }
@@ -195,6 +196,27 @@ async fn a_clock_that_goes_back_makes_nothing_young(db: Db) {
     assert_eq!(person.answer(stage.addr(), &challenge).await.status(), 200);
     stage.rack.take();
     assert_eq!((restart().to(stage.addr()).await.status(), stage.rack.take()), (200, 1));
+    stage.gateway.stop_and_verify().await;
+}
+
+/// A request is as old as its head; others that came meanwhile do not make its factor worthless.
+async fn a_slow_body_is_no_clock_that_went_back(db: Db) {
+    let (stage, ahead) = Stage::moved(&db, all_policies()).await;
+    let person = Person::enrolled(&stage, "admin").await;
+    let token = stage.cli(&person.user, Duration::minutes(1)).await;
+    let mut wire = Wire::connect(stage.addr()).await;
+    let head = format!(
+        "POST /apps/shop/releases HTTP/1.1\r\nHost: gateway.example.com\r\nAuthorization: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n",
+        basic(&token)
+    );
+    wire.send(head.as_bytes()).await;
+    assert_eq!(wire.head().await.unwrap().status(), 100);
+    ahead.store(60, Ordering::Relaxed);
+    assert_eq!((with(&token, Send::get("/apps")).to(stage.addr()).await.status(), stage.rack.take()), (200, 1));
+    wire.send(b"env=A%3D").await;
+    let answer = wire.message(false).await.unwrap();
+    assert_eq!((answer.status(), stage.rack.take()), (200, 1), "{answer:?}");
     stage.gateway.stop_and_verify().await;
 }
 
