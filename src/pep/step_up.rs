@@ -299,6 +299,7 @@ impl Gathered {
             return_to: target.filter(|_| is_page).map(ToString::to_string),
             source_ip: trace.source_ip,
             expires_at: now + LIFE,
+            ..NewChallenge::blank(now)
         };
         let row = gate.store.challenge_pose(new, now).await.map_err(unreadable)?;
         let posed = Posed {

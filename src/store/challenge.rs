@@ -1,7 +1,7 @@
 //! Questions for a second factor: each is about one intent of one credential, and is answered and spent once.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
@@ -69,39 +69,6 @@ pub struct ChallengeReason {
     pub id: String,
     /// Its reason, for people.
     pub why: String,
-}
-
-/// A challenge to pose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewChallenge {
-    /// Its id, a UUID of version 7.
-    pub id: String,
-    /// What is in the link.
-    pub code: String,
-    /// Who is asked.
-    pub user_id: String,
-    /// The session that made the request.
-    pub credential_id: String,
-    /// The action that they want.
-    pub action: String,
-    /// On what.
-    pub resource: String,
-    /// Which policies ask.
-    pub reasons: Vec<ChallengeReason>,
-    /// What an answer is good for.
-    pub needs: Needs,
-    /// Whether only a method that resists phishing will do.
-    pub strong: bool,
-    /// How the person comes to it.
-    pub way: Way,
-    /// SHA-256 of the request.
-    pub intent_digest: [u8; 32],
-    /// Where the browser goes afterwards.
-    pub return_to: Option<String>,
-    /// Where the request came from.
-    pub source_ip: IpAddr,
-    /// From when on it is over.
-    pub expires_at: OffsetDateTime,
 }
 
 /// A challenge, as stored.
@@ -200,7 +167,40 @@ impl TryFrom<entity::Model> for ChallengeRow {
     }
 }
 
-impl NewChallenge {
+/// A challenge to pose: nothing has become of it.
+pub type NewChallenge = ChallengeRow;
+
+impl ChallengeRow {
+    /// One that asks for nothing of nobody, to be filled in.
+    #[must_use]
+    pub const fn blank(now: OffsetDateTime) -> Self {
+        Self {
+            id: String::new(),
+            code: String::new(),
+            user_id: String::new(),
+            credential_id: String::new(),
+            action: String::new(),
+            resource: String::new(),
+            reasons: Vec::new(),
+            needs: Needs::Mfa,
+            strong: false,
+            way: Way::Link,
+            intent_digest: [0; 32],
+            return_to: None,
+            source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            created_at: now,
+            expires_at: now,
+            attempts: 0,
+            webauthn_state: None,
+            answered_at: None,
+            method: None,
+            answered_strong: false,
+            proof_hash: None,
+            completed_at: None,
+            spent_at: None,
+        }
+    }
+
     fn into_model(self, now: OffsetDateTime) -> Result<entity::ActiveModel, StoreError> {
         let reasons = serde_json::to_string(&self.reasons)
             .map_err(|_| StoreError::Invalid("the reasons of a challenge cannot be written".to_owned()))?;

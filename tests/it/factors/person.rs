@@ -100,6 +100,7 @@ impl Scene {
             return_to: None,
             source_ip: "192.0.2.7".parse().unwrap(),
             expires_at: self.now() + Duration::minutes(10),
+            ..NewChallenge::blank(self.now())
         };
         self.gateway.running.gate.store.challenge_pose(change(new), self.now()).await.unwrap()
     }

@@ -46,6 +46,7 @@ pub fn question(who: &str, credential: &str, n: usize) -> NewChallenge {
         return_to: Some("/app".to_owned()),
         source_ip: "2001:db8::1".parse().expect("an address"),
         expires_at: END,
+        ..NewChallenge::blank(NOW)
     }
 }
 
@@ -86,30 +87,7 @@ async fn what_is_posed_comes_back(db: Db) {
     assert_eq!(store.challenge_find("q1").await, Ok(Some(row.clone())));
     assert_eq!(store.challenge_find_by_code("code-1").await, Ok(Some(row.clone())));
     assert_eq!(store.challenge_find_by_code("q1").await, Ok(None));
-    let same = NewChallenge {
-        id: row.id,
-        code: row.code,
-        user_id: row.user_id,
-        credential_id: row.credential_id,
-        action: row.action,
-        resource: row.resource,
-        reasons: row.reasons,
-        needs: row.needs,
-        strong: row.strong,
-        way: row.way,
-        intent_digest: row.intent_digest,
-        return_to: row.return_to,
-        source_ip: row.source_ip,
-        expires_at: row.expires_at,
-    };
-    assert_eq!(same, new);
-    let fresh = (row.created_at, row.attempts, row.answered_at, row.method, row.answered_strong);
-    assert_eq!(fresh, (NOW, 0, None, None, false));
-    assert_eq!(
-        (row.webauthn_state, row.proof_hash, row.completed_at, row.spent_at),
-        (None, None, None, None),
-        "nothing has happened"
-    );
+    assert_eq!(row, new, "nothing has become of it");
     for way in [Way::Web, Way::Console, Way::Link, Way::Socket] {
         assert_eq!(Way::from_word(way.as_str()), Some(way));
     }
