@@ -18,13 +18,25 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("rack-gateway-request-id"
 
 /// An error: `error` is what the `convox` CLI prints; the rest is RFC 9457.
 #[derive(Serialize)]
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     error: &'a str,
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
     status: u16,
     instance: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    pub(super) fn new(status: StatusCode, slug: &str, message: &'a str, request_id: &'a str) -> Self {
+        Self {
+            error: message,
+            kind: format!("/problems/{slug}"),
+            title: status.canonical_reason().unwrap_or("refused"),
+            status: status.as_u16(),
+            instance: request_id,
+        }
+    }
 }
 
 /// The answer to a request that stopped.
@@ -68,14 +80,7 @@ pub(super) fn says_in_socket(recorded: &Recorded) -> Option<Option<u8>> {
 /// An error answer.
 pub(super) fn problem(status: u16, slug: &str, message: &str, request_id: &str) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let body = Problem {
-        error: message,
-        kind: format!("/problems/{slug}"),
-        title: status.canonical_reason().unwrap_or("refused"),
-        status: status.as_u16(),
-        instance: request_id,
-    };
-    let mut response = json(status, &body);
+    let mut response = json(status, &Problem::new(status, slug, message, request_id));
     name(&mut response, request_id);
     response
 }

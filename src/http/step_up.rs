@@ -8,16 +8,12 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::pep::{Posed, Recorded, Wanted, Way};
 
-use super::answer;
+use super::answer::{self, Problem};
 
 #[derive(Serialize)]
-struct Problem<'a> {
-    error: &'a str,
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'a str,
-    status: u16,
-    instance: &'a str,
+struct Challenged<'a> {
+    #[serde(flatten)]
+    problem: Problem<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<Challenge<'a>>,
 }
@@ -38,12 +34,9 @@ pub(super) fn answer(recorded: &Recorded, wanted: &Wanted) -> HttpResponse {
         Wanted::Enrol => None,
     };
     let status = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::FORBIDDEN);
-    let problem = Problem {
-        error: &recorded.message,
-        kind: format!("/problems/{}", recorded.slug),
-        title: status.canonical_reason().unwrap_or("refused"),
-        status: status.as_u16(),
-        instance: &recorded.request_id,
+    let Recorded { slug, message, request_id, .. } = recorded;
+    let challenged = Challenged {
+        problem: Problem::new(status, slug, message, request_id),
         challenge: posed.map(|posed| Challenge {
             id: &posed.id,
             needs: posed.needs.as_str(),
@@ -52,7 +45,7 @@ pub(super) fn answer(recorded: &Recorded, wanted: &Wanted) -> HttpResponse {
             expires_at: posed.expires_at.format(&Rfc3339).unwrap_or_default(),
         }),
     };
-    let mut response = answer::json(status, &problem);
+    let mut response = answer::json(status, &challenged);
     if let Some(value) = posed.filter(|_| status == StatusCode::UNAUTHORIZED).and_then(authenticate) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
