@@ -2,7 +2,7 @@
 //!
 //! `ARCHITECTURE.md` at the root of the repository is the map; the modules below are its rooms,
 //! in the order in which a request meets them. `client` is the other end: the program of people and
-//! CI, which shares no code with the server but the clock.
+//! CI, which shares with the server the clock and `proof`: what anybody can check about the audit log.
 
 #[cfg(feature = "server")]
 pub mod api;
@@ -29,6 +29,8 @@ pub mod pages;
 pub mod pdp;
 #[cfg(feature = "server")]
 pub mod pep;
+#[cfg(any(feature = "server", feature = "cli"))]
+pub mod proof;
 #[cfg(feature = "server")]
 pub mod routes;
 #[cfg(feature = "server")]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::chain;
 use super::event::{Event, EventKind, Outcome, OutcomeResult};
 use super::intent::{Ending, Intent};
 use super::record::Draft;
 use super::sink::Sink;
 use super::writer::{Receipt, Shared, Unavailable};
+use crate::proof::chain;
 use crate::store::{AppendError, Appended, Head, Link, Liveness, Sealed};
 
 /// A record that somebody waits for.

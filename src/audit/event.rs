@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::canonical::Value;
+use crate::proof::canonical::Value;
 
 /// What kind of record an event becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use time::{OffsetDateTime, UtcOffset};
 
-use super::canonical::{MAX_BYTES, MAX_INTEGER, Value, push_text, push_value};
 use super::event::{Event, Outcome};
+use crate::proof::canonical::{MAX_BYTES, MAX_INTEGER, Value, push_text, push_value};
 use crate::store::Keys;
 
 /// Version of the format.

@@ -9,9 +9,9 @@ use std::fmt;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::canonical::{self, Raw, Scalar};
-use super::chain::{self, Hash};
 use super::record::{VERSION, column, timestamp};
+use crate::proof::canonical::{self, Raw, Scalar};
+use crate::proof::chain::{self, Hash};
 use crate::store::{ABSENT, Ends, JOIN, Link, Record, Store, StoreError};
 
 /// Rows per read: enough to keep the database busy, little enough to stay small in memory.

@@ -10,13 +10,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::batch::{Entry, Reply, Task};
-use super::chain;
 use super::event::{Event, EventKind};
 use super::intent::{Ending, Intent};
 use super::record::Draft;
 use super::recovery;
 use super::sink::Sink;
 use crate::clock::Clock;
+use crate::proof::chain;
 use crate::store::{Liveness, Store, StoreError};
 
 /// How a writer works.

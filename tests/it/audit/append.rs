@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rack_gateway::audit::{Event, EventKind, Outcome, OutcomeResult, Writer, WriterOptions, chain};
+use rack_gateway::audit::{Event, EventKind, Outcome, OutcomeResult, Writer, WriterOptions};
 use rack_gateway::clock::Clock;
+use rack_gateway::proof::chain;
 use rack_gateway::store::{Record, Store};
 use serde_json::Value as Json;
 

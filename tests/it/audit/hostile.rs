@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
-use rack_gateway::audit::{
-    Actor, Event, EventKind, Outcome, OutcomeResult, Value, Via, Writer, WriterOptions, canonical,
-};
+use rack_gateway::audit::{Actor, Event, EventKind, Outcome, OutcomeResult, Value, Via, Writer, WriterOptions};
 use rack_gateway::clock::Clock;
+use rack_gateway::proof::canonical;
 use rack_gateway::store::Record;
 use time::OffsetDateTime;
 

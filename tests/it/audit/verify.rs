@@ -2,7 +2,8 @@
 
 use rack_gateway::audit::verify::Damage::{Begin, Bytes, Chain, Columns, Gap, Head, Known, Number, Profile, Tail};
 use rack_gateway::audit::verify::{Damage, Report, Verdict, VerifyOptions, verify};
-use rack_gateway::audit::{Outcome, OutcomeResult, chain};
+use rack_gateway::audit::{Outcome, OutcomeResult};
+use rack_gateway::proof::chain;
 use rack_gateway::store::{Link, Record, Store};
 use time::{Duration, OffsetDateTime};
 
