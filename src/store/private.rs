@@ -110,11 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn private_count(
-        &self,
-        whose: &PrivateOf,
-        name: Option<&str>,
-    ) -> Result<Vec<(String, u64)>, StoreError> {
+    pub async fn private_count(&self, whose: &PrivateOf, name: Option<&str>) -> Result<Vec<(String, u64)>, StoreError> {
         let (sql, values) = self.find_sql(whose, name, vec![])?;
         let sql = format!("SELECT p.name, count(*) FROM {sql} GROUP BY p.name ORDER BY p.name");
         let rows = self.select(&sql, values).await?;
