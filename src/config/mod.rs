@@ -5,6 +5,7 @@
 
 mod catalog;
 mod env;
+mod limits;
 mod policy_dir;
 mod settings;
 mod sign_in;
@@ -14,6 +15,7 @@ mod yubico;
 
 pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
+pub use limits::AnchorLimits;
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};

@@ -11,7 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api::Services;
-use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
+use crate::audit::{Anchors, Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings};
 use crate::factor::{FactorSetupError, Factors};
@@ -143,6 +143,7 @@ impl Launch {
         let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
         let catalog = Arc::new(self.catalog);
+        let anchors = Anchors::off(self.clock.clone());
         let gate = Gate {
             active: Active::new(bundle),
             store: self.store,
@@ -151,6 +152,7 @@ impl Launch {
             factors: Factors::new(&self.site, &self.rack.full_name(), self.yubico)?,
             latest: Latest::default(),
             audit,
+            anchors,
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
