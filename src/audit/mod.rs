@@ -2,6 +2,7 @@
 //! forwarded and before any answer leaves. The format is specified in `docs/audit-format.md`.
 
 mod alarm;
+pub mod anchor;
 mod batch;
 pub mod erase;
 mod event;

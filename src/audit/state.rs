@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clock::Clock;
 use crate::config::{AnchorLimits, Catalog};
-use crate::store::{Store, StoreError};
+use crate::store::{EpochRow, RecordFilter, Store, StoreError};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +125,8 @@ struct Known {
     waiting: Waiting,
     /// Why the last look failed.
     unread: Option<String>,
+    /// What is wrong by the record: other replicas, or a process of its own, may make the anchors.
+    recorded: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -195,6 +197,7 @@ impl Anchors {
             last: None,
             waiting: Waiting::new(now, false, now),
             unread: None,
+            recorded: None,
         };
         Self { clock, known: Some(Arc::new(ArcSwap::from_pointee(known))), development, fault }
     }
@@ -206,7 +209,8 @@ impl Anchors {
         let (known, now) = (known.load(), self.clock.now());
         let (level, unanchored_s) = known.level(now);
         let last = known.last.as_ref().map(|last| last.at(now));
-        let fault = [self.fault.get(), known.unread.clone(), known.misset.clone()].into_iter().flatten();
+        let made = self.fault.get().or_else(|| known.recorded.clone());
+        let fault = [made, known.unread.clone(), known.misset.clone()].into_iter().flatten();
         AnchorState {
             level,
             unanchored_s,
@@ -255,7 +259,7 @@ async fn look(store: &Store, catalog: &Catalog, before: &Known, now: OffsetDateT
     };
     let last = store.anchor_last().await?;
     let epochs = store.epochs().await?;
-    let covered = last.as_ref().map_or(0, |row| covered(row.epoch, row.size, &epochs));
+    let covered = last.as_ref().map_or(0, |row| covered((row.epoch, row.size), &epochs));
     let since = store.unanchored_since(covered).await?;
     let head = store.head().await?.map_or(0, |(_, head)| head.seq);
     let waiting = match since.as_deref() {
@@ -275,13 +279,27 @@ async fn look(store: &Store, catalog: &Catalog, before: &Known, now: OffsetDateT
         made_at: row.made_at,
         next_due: row.next_due,
     });
-    Ok(Known { limits, misset, head, covered, last, waiting, unread: None })
+    let mut known = Known { limits, misset, head, covered, last, waiting, unread: None, recorded: None };
+    if known.level(now).0 > AnchorLevel::Green {
+        known.recorded = recorded_fault(store, covered).await?;
+    }
+    Ok(known)
 }
 
-/// Records that an anchor covers: where an epoch has begun since, only those before it.
-fn covered(epoch: u64, size: u64, epochs: &[(u64, u64)]) -> u64 {
-    let begun = epochs.iter().filter(|(number, _)| *number > epoch).map(|(_, seq)| seq.saturating_sub(1)).min();
-    begun.map_or(size, |before| before.min(size))
+/// What the newest record of a fault says, of those that no anchor covers.
+async fn recorded_fault(store: &Store, covered: u64) -> Result<Option<String>, StoreError> {
+    let wanted =
+        RecordFilter { action: Some("anchor:fault".to_owned()), first: Some(covered + 1), ..RecordFilter::default() };
+    let found = store.records_search(&wanted, None, 1).await?;
+    let said = found.first().and_then(|record| serde_json::from_slice::<serde_json::Value>(&record.canon).ok());
+    Ok(said.and_then(|record| record.get("message")?.as_str().map(str::to_owned)))
+}
+
+/// Records that an anchor of that epoch and size covers: where epochs have begun since, only those that
+/// were kept.
+fn covered((epoch, size): (u64, u64), epochs: &[EpochRow]) -> u64 {
+    let kept = epochs.iter().filter(|begun| begun.number > epoch).map(|begun| begun.kept);
+    kept.fold(size, u64::min)
 }
 
 fn level(limits: &AnchorLimits, age: Duration, late: Duration) -> AnchorLevel {
@@ -419,15 +437,17 @@ mod tests {
 
     #[test]
     fn an_epoch_that_was_begun_takes_back_what_covered_it() {
-        let cases: [(u64, u64, &[(u64, u64)], u64); 5] = [
-            (1, 2000, &[], 2000),
-            (1, 2000, &[(2, 1001)], 1000),
-            (1, 500, &[(2, 1001)], 500),
-            (2, 2000, &[(2, 1001)], 2000),
-            (1, 2000, &[(2, 1001), (3, 900)], 899),
+        let cases: [((u64, u64), &[(u64, u64)], u64); 5] = [
+            ((1, 2000), &[], 2000),
+            ((1, 2000), &[(2, 1000)], 1000),
+            ((1, 500), &[(2, 1000)], 500),
+            ((2, 2000), &[(2, 1000)], 2000),
+            ((1, 2000), &[(2, 1000), (3, 900)], 900),
         ];
-        for (epoch, size, epochs, expected) in cases {
-            assert_eq!(covered(epoch, size, epochs), expected, "{epoch} {size} {epochs:?}");
+        for (anchor, epochs, expected) in cases {
+            let row = |(number, kept): &(u64, u64)| EpochRow { number: *number, seq: 5000, kept: *kept };
+            let epochs: Vec<_> = epochs.iter().map(row).collect();
+            assert_eq!(covered(anchor, &epochs), expected, "{anchor:?} {epochs:?}");
         }
     }
 
