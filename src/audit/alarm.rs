@@ -39,6 +39,9 @@ pub struct AnchorWatch {
 impl AnchorWatch {
     /// Looks, for as long as it is polled.
     pub async fn run(self) {
+        if !self.anchors.is_on() {
+            return measure(&self.anchors.state());
+        }
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alarms =
