@@ -34,6 +34,7 @@ mod record;
 mod secret;
 mod setting;
 mod sweep;
+mod turn;
 mod user;
 mod user_change;
 mod value;
@@ -57,6 +58,7 @@ pub use record::{ABSENT, Ends, Half, JOIN, Record};
 pub use secret::{SecretCount, SecretKey, SecretRow};
 pub use setting::SettingRow;
 pub use sweep::Swept;
+pub use turn::Turn;
 pub use user::{Binding, Lock, NewUser, UserRow};
 pub use user_change::UserChange;
 
