@@ -77,10 +77,10 @@ fn try_lock(path: PathBuf) -> Result<Option<File>, StoreError> {
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.held {
-            Held::Session(_) => "Turn(Session)",
-            Held::File(_) => "Turn(File)",
-            Held::Nothing => "Turn(Nothing)",
-        })
+        match &self.held {
+            Held::Session(_) => f.write_str("Turn(Session)"),
+            Held::File(file) => f.debug_tuple("Turn").field(file).finish(),
+            Held::Nothing => f.write_str("Turn(Nothing)"),
+        }
     }
 }

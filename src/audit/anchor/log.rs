@@ -56,10 +56,8 @@ impl Log {
         self.keeper.catch_up(size).await?;
         let missing = || StoreError::Corrupt(format!("the tree of {size} records is not kept"));
         let tiles = tree::tiles(store, size, &[old]).await?;
-        let state = State {
-            root: tiles.frontier(size).ok_or_else(missing)?.root(),
-            chain: tree::chain_at(store, size).await?,
-        };
+        let state =
+            State { root: tiles.frontier(size).ok_or_else(missing)?.root(), chain: tree::chain_at(store, size).await? };
         let Some(before) = before else { return Ok(Some(state)) };
         let path = tiles.consistency(old, size).ok_or_else(missing)?;
         let extends = is_consistent((old, &before.root), (size, &state.root), &path)
@@ -76,10 +74,18 @@ impl Log {
         Ok(state.is_some_and(|state| state.root == meta.root && state.chain == meta.chain))
     }
 
-    /// How far behind the last anchor the database is.
-    pub(super) async fn behind(&self, objects: &Objects, last: &Meta) -> Result<Behind, AnchorError> {
-        let kept = self.kept(objects, last).await?;
-        let (epoch, anchor, size, records) = (last.epoch, last.anchor, last.size, self.size);
+    /// How far behind an anchor the database is. `whole` is the last one that is complete.
+    pub(super) async fn behind(
+        &self,
+        objects: &Objects,
+        about: &Meta,
+        whole: Option<&Meta>,
+    ) -> Result<Behind, AnchorError> {
+        let kept = match whole {
+            Some(whole) => self.kept(objects, whole).await?,
+            None => None,
+        };
+        let (epoch, anchor, size, records) = (about.epoch, about.anchor, about.size, self.size);
         Ok(Behind { epoch, anchor, size, records, kept: kept.map_or(0, |found| found.meta.size) })
     }
 
