@@ -85,10 +85,8 @@ impl Scene {
 
     /// Waits for that many records of an action.
     async fn told(&self, action: &str, count: usize) -> Vec<Value> {
-        until(action, async || {
-            Some(self.gateway.records_about(action).await).filter(|records| records.len() >= count)
-        })
-        .await
+        until(action, async || Some(self.gateway.records_about(action).await).filter(|records| records.len() >= count))
+            .await
     }
 
     /// What a request with a token of this role is answered.
