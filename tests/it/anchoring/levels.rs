@@ -116,7 +116,7 @@ async fn of_replicas_one_tells() {
         clock: super::clock(&ahead),
         ..launch
     });
-    let second = Scene { gateway: Gateway::of(second.await).await, rack, ahead };
+    let second = Scene { gateway: Gateway::of(second.await).await, _rack: rack, ahead };
     for (minutes, state, action) in [(6, "amber", "anchor:amber"), (16, "red", "anchor:red")] {
         first.at(minutes * MINUTE);
         first.until(state).await;
