@@ -4,6 +4,8 @@
 mod batch;
 pub mod erase;
 mod event;
+pub mod export;
+pub mod filter;
 mod intent;
 mod keeper;
 mod record;
@@ -11,6 +13,7 @@ mod recovery;
 mod search;
 mod sink;
 pub mod tree;
+pub mod values;
 pub mod verify;
 mod words;
 mod writer;

@@ -96,7 +96,7 @@ pub(super) enum Command {
     Token(TokenCommand),
     /// Read, take out and verify the log of what happened.
     #[command(subcommand)]
-    Audit(AuditCommand),
+    Audit(Box<AuditCommand>),
     /// Run a command with RACK_URL set to the gateway: rack-gateway run -- convox apps.
     ///
     /// The token is never printed. The exit code is that of the command.
