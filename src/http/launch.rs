@@ -11,7 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api::Services;
-use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
+use crate::audit::{Event, EventKind, Keeper, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings};
 use crate::factor::{FactorSetupError, Factors};
@@ -168,6 +168,7 @@ impl Launch {
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
             catalog,
+            keeper: Keeper::new(gate.store.clone()),
             bundle: status.clone(),
         };
         let server = Server::start(ServerParts {
