@@ -1,5 +1,7 @@
 //! `audit`: verify the log, follow it, show what belongs to one request.
 
+mod read;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,6 +41,10 @@ pub(super) enum AuditCommand {
         /// Number of the record, or id of the request.
         what: String,
     },
+    /// Search the records, newest first.
+    Search(read::SearchArguments),
+    /// Write records to a file: a bundle that anybody can verify, JSON lines, or CSV.
+    Export(read::ExportArguments),
 }
 
 pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
@@ -46,6 +52,8 @@ pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
         AuditCommand::Verify { json } => check(*json, output),
         AuditCommand::Tail { lines, follow, json } => tail(*lines, *follow, *json, output),
         AuditCommand::Show { what } => show(what, output),
+        AuditCommand::Search(arguments) => read::search(arguments, output),
+        AuditCommand::Export(arguments) => read::export(arguments, output),
     }
 }
 
