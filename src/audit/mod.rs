@@ -1,6 +1,7 @@
 //! The record of every decision: one chain of hashes per database, written before anything is
 //! forwarded and before any answer leaves. The format is specified in `docs/audit-format.md`.
 
+pub mod anchor;
 mod batch;
 pub mod erase;
 mod event;
