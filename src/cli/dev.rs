@@ -83,6 +83,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             yubico: None,
             // Looking around needs no factor of people who have none; what is sensitive asks for one.
             catalog: Catalog::unpinned().pin("mfa_require_all_users", json!(false)),
+            anchors: None,
             admins: Vec::new(),
             limits: Limits::default(),
             listener,
