@@ -1,5 +1,7 @@
 //! `audit`: verify the log, follow it, show what belongs to one request.
 
+mod read;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +66,10 @@ pub(super) enum AuditCommand {
         #[arg(long)]
         approver: String,
     },
+    /// Search the records, newest first.
+    Search(read::SearchArguments),
+    /// Write records to a file: a bundle that anybody can verify, JSON lines, or CSV.
+    Export(read::ExportArguments),
 }
 
 pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
@@ -76,6 +82,8 @@ pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
         AuditCommand::Trust => audit_init::trust(output),
         AuditCommand::Key { file } => audit_init::key(file, output),
         AuditCommand::Epoch { reason, approver } => anchor::epoch(reason, approver, output),
+        AuditCommand::Search(arguments) => read::search(arguments, output),
+        AuditCommand::Export(arguments) => read::export(arguments, output),
     }
 }
 

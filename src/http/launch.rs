@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::api::Services;
 use crate::audit::anchor::AnchorError;
-use crate::audit::{Event, EventKind, Keeper, Unavailable, Writer, WriterOptions};
+use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{
     self, AnchorSettings, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings,
@@ -185,7 +185,6 @@ impl Launch {
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
             catalog: Arc::clone(&catalog),
-            keeper: Keeper::new(gate.store.clone()),
             bundle: status.clone(),
         };
         let server = Server::start(ServerParts {
