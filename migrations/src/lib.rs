@@ -12,6 +12,7 @@ mod m0002_identity;
 mod m0003_sign_in;
 mod m0004_secrets;
 mod m0005_factors;
+mod m0006_proof;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0003_sign_in", up: |manager| Box::pin(m0003_sign_in::up(manager)) },
             Step { name: "m0004_secrets", up: |manager| Box::pin(m0004_secrets::up(manager)) },
             Step { name: "m0005_factors", up: |manager| Box::pin(m0005_factors::up(manager)) },
+            Step { name: "m0006_proof", up: |manager| Box::pin(m0006_proof::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -61,6 +63,10 @@ impl MigrationTrait for Step {
 /// `INSERT` and `SELECT` on the records. The caller has checked `role` and quoted it.
 #[must_use]
 pub fn grants(role: &str) -> String {
-    let grants = concat!(include_str!("sql/grants.postgres.sql"), include_str!("sql/factors_grants.postgres.sql"));
+    let grants = concat!(
+        include_str!("sql/grants.postgres.sql"),
+        include_str!("sql/factors_grants.postgres.sql"),
+        include_str!("sql/proof_grants.postgres.sql"),
+    );
     grants.replace("{role}", role)
 }

@@ -6,6 +6,7 @@
 
 mod account;
 pub mod action;
+mod audit;
 mod call;
 mod challenges;
 mod cli_challenge;
@@ -35,7 +36,7 @@ mod users;
 pub use call::Call;
 pub use endpoint::{Answer, Endpoint, Endpoints, guarded};
 pub use problem::Problem;
-pub use reply::{Content, Reply};
+pub use reply::{Broken, Content, Download, Reply};
 pub use services::Services;
 
 /// Every endpoint that needs no decision to begin with. Health and readiness are `http`'s own.
@@ -104,6 +105,12 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::ApiTokenRotate, _, _>(tokens::rotate),
         guarded::<action::ApiTokenRoleGrant, _, _>(tokens::grant),
         guarded::<action::ApiTokenRoleRevoke, _, _>(tokens::take),
+        guarded::<action::AuditSearch, _, _>(audit::search::search),
+        guarded::<action::AuditRead, _, _>(audit::search::read),
+        guarded::<action::AuditProve, _, _>(audit::proofs::record),
+        guarded::<action::AuditCheckpoint, _, _>(audit::proofs::checkpoint),
+        guarded::<action::AuditConsistency, _, _>(audit::proofs::consistency),
+        guarded::<action::AuditExport, _, _>(audit::export::export),
         guarded::<action::RoleList, _, _>(policy::roles),
         guarded::<action::PolicyRead, _, _>(policy::read),
         guarded::<action::SettingList, _, _>(settings::list),

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, challenges, devices, factors, policy, public_docs, sessions, settings,
-    tokens, users,
+    Call, Content, Problem, Reply, account, audit, challenges, devices, factors, policy, public_docs, sessions,
+    settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -57,6 +57,12 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         factors::backup_codes,
         devices::list,
         devices::revoke,
+        audit::search::search,
+        audit::search::read,
+        audit::proofs::record,
+        audit::proofs::checkpoint,
+        audit::proofs::consistency,
+        audit::export::export,
         policy::roles,
         policy::read,
         settings::list,

@@ -1,12 +1,38 @@
 //! What an endpoint answers.
 
+use std::fmt;
+
+use bytes::Bytes;
+use futures_util::stream::LocalBoxStream;
 use serde::Serialize;
 
 use super::Problem;
 use crate::pages::{Asset, Page};
 
+/// Why a body that is made while it is sent has no end. One line for the record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(pub String);
+
+/// A file that is made while it is sent, of whatever length. When it breaks, so does the connection: whoever
+/// gets it can tell a part from the whole.
+pub struct Download {
+    /// Media type.
+    pub media: &'static str,
+    /// What to call the file: letters, digits, dots and dashes.
+    pub name: String,
+    /// Its bytes.
+    pub chunks: LocalBoxStream<'static, Result<Bytes, Broken>>,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("media", &self.media).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// The body of an answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Content {
     /// None.
     Empty,
@@ -16,10 +42,14 @@ pub enum Content {
     Html(Page),
     /// A file that pages name.
     Asset(&'static Asset),
+    /// Plain text.
+    Text(String),
+    /// A file that is made while it is sent.
+    Download(Download),
 }
 
 /// An answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -39,6 +69,19 @@ impl Reply {
             .map_err(|_| Problem::new(503, "unanswerable", "the answer cannot be written"))?;
         text.push('\n');
         Ok(Self { status: 200, content: Content::Json(text), headers: Vec::new() })
+    }
+
+    /// 200 with plain text.
+    #[must_use]
+    pub const fn text(text: String) -> Self {
+        Self { status: 200, content: Content::Text(text), headers: Vec::new() }
+    }
+
+    /// 200 with a file.
+    #[must_use]
+    pub fn download(download: Download) -> Self {
+        let named = format!("attachment; filename=\"{}\"", download.name);
+        Self { status: 200, content: Content::Download(download), headers: vec![("content-disposition", named)] }
     }
 
     /// 200 with a page.

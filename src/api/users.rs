@@ -172,7 +172,7 @@ pub(super) async fn update(call: Call<UserUpdate>) -> Answer {
     if row.version != version {
         return Err(Problem::stale());
     }
-    call.record_change(&[("user", &row.id), ("name.from", &row.name), ("name.to", &name)]).await?;
+    call.record_change(&[("user", &row.id), ("user_name.from", &row.name), ("user_name.to", &name)]).await?;
     let wanted = UserChange { name: Some(name), ..UserChange::default() };
     let row = call.store().user_update(&row.id, wanted, Some(version)).await?;
     shown(&call, row)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::event::{Event, EventKind, Outcome, OutcomeResult};
+use super::event::{Outcome, OutcomeResult};
 use super::intent::{Ending, Intent};
 use super::record::Draft;
 use super::sink::Sink;
@@ -177,9 +177,7 @@ impl Task {
 
     /// The record that begins a chain, in case this batch is the first.
     fn genesis(&self) -> Draft {
-        let mut event = Event::new(EventKind::System, "", "chain:begin");
-        event.detail.insert("origin".to_owned(), self.origin.clone());
-        Draft::event(&event, self.shared.clock.now(), &self.shared.instance)
+        Draft::begin(&self.origin, self.shared.clock.now(), &self.shared.instance)
     }
 
     fn succeed(&mut self, batch: Batch, sealed: &[Sealed], epoch: u64) {
@@ -306,7 +304,7 @@ fn seal(head: &Head, genesis: &Draft, drafts: &[Arc<Draft>]) -> Vec<Sealed> {
         let canon = draft.seal(seq);
         let leaf = chain::leaf(&canon);
         chain = chain::link(&chain, &leaf);
-        Sealed { seq, canon, leaf, chain, keys: Arc::clone(&draft.keys) }
+        Sealed { seq, canon, leaf, chain, keys: Arc::clone(&draft.keys), private: Arc::clone(&draft.private) }
     })
     .collect()
 }

@@ -6,6 +6,10 @@ use std::net::IpAddr;
 
 use crate::proof::canonical::Value;
 
+/// Names of values by which a person can be told: a change that names one does so beside the record, with a
+/// commitment in it.
+pub const PERSONAL: [&str; 4] = ["email", "subject", "user_name.from", "user_name.to"];
+
 /// What kind of record an event becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
@@ -17,6 +21,10 @@ pub enum EventKind {
     Admin,
     /// The gateway did something by itself.
     System,
+    /// Personal values are about to be erased.
+    Erasure,
+    /// A break of the log was declared.
+    Epoch,
 }
 
 impl EventKind {
@@ -28,6 +36,8 @@ impl EventKind {
             Self::Denial => "denial",
             Self::Admin => "admin",
             Self::System => "system",
+            Self::Erasure => "erasure",
+            Self::Epoch => "epoch",
         }
     }
 }
@@ -62,7 +72,7 @@ pub struct Event {
     pub actor: Option<Actor>,
     /// With which credential, when known.
     pub via: Option<Via>,
-    /// From where.
+    /// From where. It becomes the personal value `src_ip`.
     pub source_ip: Option<IpAddr>,
     /// The method of the route, `SOCKET` for upgrades.
     pub method: Option<Cow<'static, str>>,
@@ -94,6 +104,30 @@ pub struct Event {
     pub message: Option<String>,
     /// Anything else. Keys are made lower-case snake.
     pub detail: BTreeMap<String, String>,
+    /// Personal values by name: the record holds commitments to them. Keys are made lower-case snake.
+    pub private: BTreeMap<String, String>,
+    /// Of an erasure: the records by the name of the value. Never cut: at most [`ERASED`] bytes when spelled.
+    pub erased: BTreeMap<String, Vec<u64>>,
+    /// Of a declared break: the epoch that begins.
+    pub epoch: Option<Epoch>,
+}
+
+/// Bytes that the list of an erasure may take in its record. Whoever erases more does so in several records.
+pub const ERASED: usize = 60 * 1024;
+
+/// A declared break of the log, as its record tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// The epoch that begins.
+    pub number: u64,
+    /// Number of the last anchor of the epoch before.
+    pub anchor: u64,
+    /// SHA-256 of that anchor's checkpoint note.
+    pub checkpoint: [u8; 32],
+    /// Size of the last anchor whose tree is a prefix of the kept records; 0 if there is none.
+    pub kept: u64,
+    /// Size of the last anchor.
+    pub lost: u64,
 }
 
 impl Event {
@@ -121,6 +155,17 @@ impl Event {
             status: None,
             message: None,
             detail: BTreeMap::new(),
+            private: BTreeMap::new(),
+            erased: BTreeMap::new(),
+            epoch: None,
+        }
+    }
+
+    /// Tells what changes: personal values beside the record, everything else in it.
+    pub fn tell(&mut self, change: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in change {
+            let map = if PERSONAL.contains(&name.as_str()) { &mut self.private } else { &mut self.detail };
+            map.insert(name, value);
         }
     }
 }

@@ -2,14 +2,18 @@
 //! sends, the record can be stored; what was cut says so.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rand::TryRng as _;
+use rand::rngs::{SysError, SysRng};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::event::{Event, Outcome};
+use super::event::{ERASED, Epoch, Event, EventKind, Outcome};
 use crate::proof::canonical::{MAX_BYTES, MAX_INTEGER, Value, push_text, push_value};
-use crate::store::Keys;
+use crate::proof::commitment::{SALT, commit};
+pub(crate) use crate::store::column;
+use crate::store::{Keys, PrivateValue, SOURCE_IP};
 
 /// Version of the format.
 pub(crate) const VERSION: u64 = 1;
@@ -40,13 +44,37 @@ pub(crate) struct Draft {
     number_at: usize,
     /// What it can be found by.
     pub(crate) keys: Arc<Keys>,
+    /// What it holds commitments to.
+    pub(crate) private: Arc<[PrivateValue]>,
+}
+
+/// Why an event cannot become a record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DraftError {
+    #[error("the operating system has no randomness: {0}")]
+    Random(#[from] SysError),
+    #[error("the list of an erasure is larger than a record")]
+    Erased,
 }
 
 impl Draft {
     /// Spells an event.
-    pub(crate) fn event(event: &Event, now: OffsetDateTime, instance: &str) -> Self {
+    pub(crate) fn event(event: &Event, now: OffsetDateTime, instance: &str) -> Result<Self, DraftError> {
+        let erased = spell_erased(&event.erased);
+        if erased.len() > ERASED {
+            return Err(DraftError::Erased);
+        }
+        let salts = salts(event.private.len() + usize::from(event.source_ip.is_some()))?;
+        let (ts, fixed) = (timestamp(now), Fixed { erased: &erased, salts: &salts });
+        Ok(spell(|limits| write_event(event, &fixed, &ts, instance, limits)))
+    }
+
+    /// The record that begins a chain.
+    pub(crate) fn begin(origin: &str, now: OffsetDateTime, instance: &str) -> Self {
+        let mut event = Event::new(EventKind::System, "", "chain:begin");
+        event.detail.insert("origin".to_owned(), origin.to_owned());
         let ts = timestamp(now);
-        spell(|limits| write_event(event, &ts, instance, limits))
+        spell(|limits| write_event(&event, &Fixed::default(), &ts, instance, limits))
     }
 
     /// Spells the outcome of intent number `intent`.
@@ -71,6 +99,45 @@ impl Draft {
     }
 }
 
+/// What is the same however much else is cut.
+#[derive(Default)]
+struct Fixed<'a> {
+    /// The list of an erasure; empty when there is none.
+    erased: &'a [u8],
+    /// One for each personal value.
+    salts: &'a [[u8; SALT]],
+}
+
+fn salts(count: usize) -> Result<Vec<[u8; SALT]>, SysError> {
+    let mut salts = vec![[0; SALT]; count];
+    if count > 0 {
+        SysRng.try_fill_bytes(salts.as_flattened_mut())?;
+    }
+    Ok(salts)
+}
+
+fn spell_erased(erased: &BTreeMap<String, Vec<u64>>) -> Vec<u8> {
+    // Two names may be the same in their plain form.
+    let mut plain: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for (name, records) in erased {
+        plain.entry(snake(name)).or_default().extend(records);
+    }
+    if plain.is_empty() {
+        return Vec::new();
+    }
+    let mut out = vec![b'{'];
+    for (at, (name, records)) in plain.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push_text(&mut out, name);
+        let numbers: Vec<String> = records.iter().map(u64::to_string).collect();
+        out.extend_from_slice(format!(":[{}]", numbers.join(",")).as_bytes());
+    }
+    out.push(b'}');
+    out
+}
+
 fn spell(write: impl Fn(Limits) -> Draft) -> Draft {
     let draft = write(NORMAL);
     if draft.bytes.len() + NUMBER <= MAX_BYTES { draft } else { write(TIGHT) }
@@ -83,12 +150,6 @@ pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     let (year, month, day) = (date.year().max(0), u8::from(date.month()), date.day());
     let (hour, minute, second, micro) = time.as_hms_micro();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z")
-}
-
-/// A searchable column: as in the record, but without control characters, which PostgreSQL cannot
-/// all store and which separate columns when a record is checked.
-pub(crate) fn column(text: &str) -> String {
-    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}") } else { text.to_owned() }
 }
 
 /// The start of a text, with a note of how much is missing.
@@ -136,13 +197,14 @@ struct Fields {
     out: Vec<u8>,
     number_at: usize,
     limits: Limits,
+    private: Vec<PrivateValue>,
 }
 
 impl Fields {
     fn new(limits: Limits) -> Self {
         let mut out = Vec::with_capacity(768);
         out.push(b'{');
-        Self { out, number_at: 0, limits }
+        Self { out, number_at: 0, limits, private: Vec::new() }
     }
 
     fn key(&mut self, key: &str) {
@@ -199,6 +261,45 @@ impl Fields {
         }
     }
 
+    /// Bytes of a value that is spelled already; nothing when there are none.
+    fn spelled(&mut self, key: &str, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.key(key);
+            self.out.extend_from_slice(bytes);
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+        let value = Value::from([
+            ("anchor", number(epoch.anchor)),
+            ("checkpoint", Value::from(hex::encode(epoch.checkpoint))),
+            ("kept", number(epoch.kept)),
+            ("lost", number(epoch.lost)),
+            ("number", number(epoch.number)),
+        ]);
+        self.value("epoch", &value);
+    }
+
+    /// Commitments to personal values; the values themselves go beside the record, as far as they are kept.
+    fn private(&mut self, event: &Event, salts: &[[u8; SALT]]) {
+        let source_ip = event.source_ip.map(|ip| (SOURCE_IP.to_owned(), ip.to_string()));
+        let given = event.private.iter().map(|(name, value)| (snake(name), column(&cut(value, self.limits.text))));
+        // By name, each once; where somebody came from is never the one that is left out.
+        let values: BTreeMap<String, String> = given.take(self.limits.items - 1).chain(source_ip).collect();
+        if values.is_empty() {
+            return;
+        }
+        let values = values.into_iter().zip(salts);
+        let values: Vec<_> = values.map(|((name, value), salt)| PrivateValue { name, salt: *salt, value }).collect();
+        let commitments = values
+            .iter()
+            .map(|value| (value.name.clone(), Value::from(hex::encode(commit(&value.salt, &value.value)))))
+            .collect();
+        self.value("private", &Value::Map(commitments));
+        self.private = values;
+    }
+
     /// The place of the number of the record.
     fn seq(&mut self) {
         self.key("seq");
@@ -207,11 +308,11 @@ impl Fields {
 
     fn finish(mut self, keys: Keys) -> Draft {
         self.out.push(b'}');
-        Draft { bytes: self.out, number_at: self.number_at, keys: Arc::new(keys) }
+        Draft { bytes: self.out, number_at: self.number_at, keys: Arc::new(keys), private: self.private.into() }
     }
 }
 
-fn write_event(event: &Event, ts: &str, instance: &str, limits: Limits) -> Draft {
+fn write_event(event: &Event, fixed: &Fixed<'_>, ts: &str, instance: &str, limits: Limits) -> Draft {
     let mut f = Fields::new(limits);
     let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
     let action = f.text("action", some(&event.action).as_deref());
@@ -220,6 +321,10 @@ fn write_event(event: &Event, ts: &str, instance: &str, limits: Limits) -> Draft
     f.list("challenges", &event.challenges);
     let decision = f.text("decision", event.decision.as_deref());
     f.detail(&event.detail);
+    if let Some(epoch) = &event.epoch {
+        f.epoch(epoch);
+    }
+    f.spelled("erased", fixed.erased);
     f.list("errors", &event.errors);
     if let Some(hypothetical) = &event.hypothetical {
         f.value("hypothetical", &cut_value(hypothetical, limits, 0));
@@ -229,6 +334,7 @@ fn write_event(event: &Event, ts: &str, instance: &str, limits: Limits) -> Draft
     f.text("message", event.message.as_deref());
     f.text("method", event.method.as_deref());
     f.text("path", event.path.as_deref());
+    f.private(event, fixed.salts);
     f.list("reasons", &event.reasons);
     let request_id = f.text("req", some(&event.request_id).as_deref());
     let resource = f.text("resource", event.resource.as_deref());
@@ -238,7 +344,6 @@ fn write_event(event: &Event, ts: &str, instance: &str, limits: Limits) -> Draft
         let values = event.shadow.iter().map(|v| cut_value(v, limits, 1));
         f.value("shadow", &cut_list(values, event.shadow.len(), limits));
     }
-    f.text("src_ip", event.source_ip.map(|ip| ip.to_string()).as_deref());
     f.number("status", event.status.map(u64::from));
     f.text("ts", Some(ts));
     f.number("v", Some(VERSION));

@@ -205,7 +205,10 @@ impl Writer {
     }
 
     async fn send(&self, event: &Event, reply: Reply) -> Result<(), Unavailable> {
-        let draft = Draft::event(event, self.shared.clock.now(), &self.shared.instance);
+        let draft = Draft::event(event, self.shared.clock.now(), &self.shared.instance).map_err(|error| {
+            tracing::error!(%error, "an audit record was not made");
+            Unavailable
+        })?;
         let entry = Entry { draft: Arc::new(draft), reply };
         self.inbox.send(entry).await.map_err(|_| Unavailable)
     }

@@ -3,6 +3,7 @@
 //! The environment is read through [`Env`], so that tests pass a map. Nothing else in the program
 //! reads a variable.
 
+mod anchor;
 mod catalog;
 mod env;
 mod policy_dir;
@@ -12,6 +13,7 @@ mod site;
 mod workload;
 mod yubico;
 
+pub use anchor::{AnchorKey, AnchorPlace, AnchorSettings};
 pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
 pub use policy_dir::{PolicyDirError, read_policy_dir};

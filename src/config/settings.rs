@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::site::{Site, is_domain};
-use super::{Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings, YubicoSettings};
+use super::{AnchorSettings, Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings, YubicoSettings};
 use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
@@ -38,6 +38,8 @@ pub struct Config {
     pub workloads: WorkloadSettings,
     /// The service that checks one-time passwords of YubiKeys; None: there are none.
     pub yubico: Option<YubicoSettings>,
+    /// Anchors of the audit log; None: they are off.
+    pub anchors: Option<AnchorSettings>,
     /// What of the settings that administrators change is pinned: `RGW_SETTING_<NAME>`.
     pub catalog: Catalog,
     /// Addresses of the first administrators, while there is none: `ADMIN_USERS`.
@@ -125,6 +127,7 @@ impl Config {
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
         let yubico = YubicoSettings::read(env, &http, &mut reader.problems);
+        let anchors = AnchorSettings::read(env, &mut reader.problems);
         let catalog = Catalog::read(env, &mut reader.problems);
         let admins = reader.admins();
         let config = rack.zip(keyring).map(|(rack, keyring)| Self {
@@ -139,6 +142,7 @@ impl Config {
             sign_in,
             workloads,
             yubico,
+            anchors,
             catalog,
             admins,
         });

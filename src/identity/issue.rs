@@ -202,11 +202,8 @@ impl<'a> Issuer<'a> {
     pub(super) async fn record(&self, action: &'static str, detail: &[(&str, &str)]) -> Result<(), IssueError> {
         let Some(audit) = self.audit else { return Ok(()) };
         let known = detail.iter().filter(|(_, value)| !value.is_empty());
-        let event = Event {
-            actor: Some(self.actor.clone()),
-            detail: known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            ..Event::new(EventKind::Admin, "", action)
-        };
+        let mut event = Event { actor: Some(self.actor.clone()), ..Event::new(EventKind::Admin, "", action) };
+        event.tell(known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         audit.append(event).await?;
         Ok(())
     }

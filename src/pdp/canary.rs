@@ -38,7 +38,7 @@ pub(super) fn resource(rack: &str, row: &Row) -> ResourceRef {
 pub(super) fn sample(rack: &str, kind: Resource, app: &str) -> ResourceRef {
     let of_app = kind.params().first().is_some_and(|first| first.0 == "app");
     let id = match kind {
-        Resource::Rack => rack.to_owned(),
+        Resource::Rack | Resource::AuditLog => rack.to_owned(),
         Resource::Tunnel => format!("{app}/5432"),
         Resource::UserRole | Resource::ApiTokenRole => format!("{app}/viewer"),
         _ if of_app => {

@@ -268,6 +268,7 @@ const RESOURCES: &[Resource] = &[
     Resource::UserRole,
     Resource::ApiTokenRole,
     Resource::Setting,
+    Resource::AuditLog,
 ];
 
 /// Whether resources of this kind carry the facts of an app.
@@ -291,7 +292,8 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::UserRole
         | Resource::ApiToken
         | Resource::ApiTokenRole
-        | Resource::Setting => false,
+        | Resource::Setting
+        | Resource::AuditLog => false,
     }
 }
 

@@ -29,7 +29,9 @@ impl Accepted {
         change: BTreeMap<String, String>,
     ) -> Result<(), Unavailable> {
         let traced = event::traced(EventKind::Admin, &self.trace);
-        gate.audit.append(Event { action: Cow::Borrowed(action), detail: change, ..traced }).await.map(|_| ())
+        let mut event = Event { action: Cow::Borrowed(action), detail: BTreeMap::new(), ..traced };
+        event.tell(change);
+        gate.audit.append(event).await.map(|_| ())
     }
 
     /// Decides on one of the rows of [`SIGN_IN`] for somebody who has just been proven, as `who`

@@ -84,7 +84,8 @@ impl Granted {
     /// # Errors
     /// When the record cannot be made durable; then nothing may change.
     pub async fn record_change(&self, gate: &Gate, change: BTreeMap<String, String>) -> Result<(), Unavailable> {
-        let event = Event { detail: change, ..event::traced(EventKind::Admin, &self.trace) };
+        let mut event = Event { detail: BTreeMap::new(), ..event::traced(EventKind::Admin, &self.trace) };
+        event.tell(change);
         gate.audit.append(event).await.map(|_| ())
     }
 

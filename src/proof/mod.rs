@@ -11,3 +11,4 @@ pub mod note;
 pub mod tile;
 pub mod tree;
 pub mod trust;
+pub mod verify;

@@ -17,6 +17,16 @@ const READ_OR_OWN: &[&str] = &["identity-read", "own-account"];
 const ADMIN: &[&str] = &["identity-admin"];
 const ADMIN_OR_OWN: &[&str] = &["identity-admin", "own-account"];
 
+const AUDIT: &[&str] = &["audit-read"];
+/// What a search of the log asks for.
+const SEARCH: &[&str] =
+    &["actor", "action", "resource", "decision", "kind", "policy", "request", "from", "to", "q", "cursor", "limit"];
+/// What an export holds, and in which form.
+const EXPORT: &[&str] = &[
+    "format", "private", "first", "last", "actor", "action", "resource", "decision", "kind", "policy", "request",
+    "from", "to", "q",
+];
+
 const BEFORE: &[&str] = &["before-factor"];
 const ACCOUNT_BEFORE: &[&str] = &["account", "before-factor"];
 const FACTORS: &[&str] = &["own-factors"];
@@ -104,6 +114,17 @@ pub static API: &[Row] = &[
         .by_gateway(),
     Row::new(Kind::Delete, "/api/v1/api-tokens/{token}/roles/{role}", "api-token-role:revoke", R::ApiTokenRole, ADMIN)
         .by_gateway(),
+    // The log of what happened.
+    Row::new(Kind::Get, "/api/v1/audit/records", "audit:search", R::AuditLog, AUDIT).by_gateway().query(SEARCH),
+    Row::new(Kind::Get, "/api/v1/audit/records/{seq}", "audit:read", R::AuditLog, AUDIT).by_gateway(),
+    Row::new(Kind::Get, "/api/v1/audit/records/{seq}/proof", "audit:prove", R::AuditLog, AUDIT).by_gateway(),
+    Row::new(Kind::Get, "/api/v1/audit/checkpoint", "audit:checkpoint", R::AuditLog, AUDIT)
+        .by_gateway()
+        .query(&["epoch", "number"]),
+    Row::new(Kind::Get, "/api/v1/audit/consistency", "audit:consistency", R::AuditLog, AUDIT)
+        .by_gateway()
+        .query(&["old", "new"]),
+    Row::new(Kind::Get, "/api/v1/audit/export", "audit:export", R::AuditLog, AUDIT).by_gateway().query(EXPORT),
     // The gateway itself.
     Row::new(Kind::Get, "/api/v1/roles", "role:list", R::Rack, READ).by_gateway(),
     Row::new(Kind::Get, "/api/v1/policy", "policy:read", R::Rack, &["policy-read"]).by_gateway(),

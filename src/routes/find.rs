@@ -136,7 +136,7 @@ impl Matched {
     /// configured name, when it acts on the rack.
     #[must_use]
     pub fn resource_id(&self, rack: &str) -> String {
-        if self.entry.row.resource == Resource::Rack {
+        if matches!(self.entry.row.resource, Resource::Rack | Resource::AuditLog) {
             return rack.to_owned();
         }
         let values: Vec<&str> =

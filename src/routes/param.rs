@@ -31,6 +31,8 @@ pub(super) enum Syntax {
     Word,
     /// A code that the gateway gave out to be typed or followed.
     Code,
+    /// Number of a record.
+    Number,
 }
 
 /// The syntax of every parameter of the tables.
@@ -59,6 +61,7 @@ pub(super) const SYNTAX: &[(&str, Syntax)] = &[
     ("factor", Syntax::Uuid),
     ("device", Syntax::Uuid),
     ("code", Syntax::Code),
+    ("seq", Syntax::Number),
 ];
 
 impl Syntax {
@@ -81,6 +84,7 @@ impl Syntax {
             Self::Uuid => "an id as the gateway gives it: a UUID in lower case",
             Self::Word => "lower-case letters, digits, dashes and underscores, at most 64",
             Self::Code => "upper-case letters and dashes, at most 32",
+            Self::Number => "a number from 1 to 9007199254740991",
         }
     }
 
@@ -98,6 +102,7 @@ impl Syntax {
             Self::Uuid => is_uuid(value),
             Self::Word => word(value, 64, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')),
             Self::Code => word(value, 32, |b| b.is_ascii_uppercase() || b == b'-'),
+            Self::Number => is_number(value),
         }
     }
 }
@@ -140,6 +145,11 @@ fn is_label(label: &str) -> bool {
 
 fn is_port(value: &str) -> bool {
     value.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == value)
+}
+
+/// From 1 to the largest integer that a record can hold, 2⁵³ − 1, spelled as records spell it.
+fn is_number(value: &str) -> bool {
+    value.parse::<u64>().is_ok_and(|number| (1..1 << 53).contains(&number) && number.to_string() == value)
 }
 
 fn is_uuid(value: &str) -> bool {
@@ -195,6 +205,8 @@ mod tests {
             (Syntax::Server, "localhost:5000"),
             (Syntax::Uuid, "0192f0c1-2b3c-7def-8123-456789abcdef"),
             (Syntax::Word, "session_timeout_minutes"),
+            (Syntax::Number, "1"),
+            (Syntax::Number, "9007199254740991"),
         ];
         for (syntax, value) in cases {
             assert!(syntax.accepts(value), "{syntax:?} {value}");
@@ -251,6 +263,11 @@ mod tests {
             (Syntax::Uuid, "0192f0c1-2b3c-7def-8123-456789abcde"),
             (Syntax::Word, "Admin"),
             (Syntax::Word, "admin role"),
+            (Syntax::Number, "0"),
+            (Syntax::Number, "01"),
+            (Syntax::Number, "+1"),
+            (Syntax::Number, "9007199254740992"),
+            (Syntax::Number, "99999999999999999999"),
         ];
         for (syntax, value) in cases {
             assert!(!syntax.accepts(value), "{syntax:?} {value}");

@@ -71,7 +71,7 @@ impl fmt::Display for Kind {
 
 /// The Cedar entity type that a row acts on, with the path parameters that name it, in order.
 /// The entity id is the parameters joined by `/` (`App::"myapp"`, `Process::"myapp/web-1"`);
-/// for the rack it is the rack's configured name.
+/// for the rack and the log of what happened it is the rack's configured name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// The rack itself.
@@ -112,6 +112,8 @@ pub enum Resource {
     ApiTokenRole,
     /// `{setting}` of the gateway.
     Setting,
+    /// The gateway's record of what happened; the id is that of the rack.
+    AuditLog,
 }
 
 impl Resource {
@@ -138,6 +140,7 @@ impl Resource {
             Self::ApiToken => "ApiToken",
             Self::ApiTokenRole => "ApiTokenRole",
             Self::Setting => "Setting",
+            Self::AuditLog => "AuditLog",
         }
     }
 
@@ -146,7 +149,7 @@ impl Resource {
     pub const fn params(self) -> &'static [Param] {
         use Param as P;
         match self {
-            Self::Rack => &[],
+            Self::Rack | Self::AuditLog => &[],
             Self::App => &[P("app")],
             Self::Build => &[P("app"), P("build")],
             Self::Release => &[P("app"), P("release")],

@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Ro
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::private::PrivateValue;
 use super::{Store, StoreError};
 
 /// The end of the chain as the database knows it.
@@ -40,6 +41,8 @@ pub struct Sealed {
     pub chain: [u8; 32],
     /// What it can be found by.
     pub keys: Arc<Keys>,
+    /// The personal values that it holds commitments to, stored beside it.
+    pub private: Arc<[PrivateValue]>,
 }
 
 /// The searchable columns of a record, copied from its canonical bytes.
@@ -209,7 +212,9 @@ const MOVE_SQLITE: &str = "UPDATE audit_head SET seq = $1, chain = $2 WHERE id =
 const APPEND_POSTGRES: &str = "WITH added AS (\
     INSERT INTO audit_records (seq, canon, leaf, chain, ts, kind, request_id, actor, action, resource, decision, \
     instance, intent) SELECT * FROM UNNEST($3::int8[], $4::bytea[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], \
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int8[])) \
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int8[])), \
+    beside AS (INSERT INTO audit_private (seq, name, salt, value) \
+    SELECT * FROM UNNEST($16::int8[], $17::text[], $18::bytea[], $19::text[])) \
     UPDATE audit_head SET seq = $1, chain = $2 WHERE id = 1";
 
 /// A number as the database holds it.
@@ -281,10 +286,15 @@ async fn append_postgres(
     let column = |pick: fn(&Keys) -> Option<&str>| sealed.iter().map(|r| pick(&r.keys)).collect::<Vec<_>>();
     let numbers = sealed.iter().map(|r| stored(r.seq)).collect::<Result<Vec<_>, _>>()?;
     let intents = sealed.iter().map(|r| r.keys.intent.map(stored).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let private: Vec<(i64, &PrivateValue)> = sealed
+        .iter()
+        .zip(&numbers)
+        .flat_map(|(record, seq)| record.private.iter().map(move |value| (*seq, value)))
+        .collect();
     let insert = sqlx::query(APPEND_POSTGRES)
         .bind(stored(end.seq)?)
         .bind(end.chain.as_slice())
-        .bind(numbers)
+        .bind(&numbers)
         .bind(sealed.iter().map(|r| r.canon.as_slice()).collect::<Vec<_>>())
         .bind(sealed.iter().map(|r| r.leaf.as_slice()).collect::<Vec<_>>())
         .bind(sealed.iter().map(|r| r.chain.as_slice()).collect::<Vec<_>>())
@@ -296,7 +306,11 @@ async fn append_postgres(
         .bind(column(|k| k.resource.as_deref()))
         .bind(column(|k| k.decision.as_deref()))
         .bind(column(|k| Some(&k.instance)))
-        .bind(intents);
+        .bind(intents)
+        .bind(private.iter().map(|(seq, _)| *seq).collect::<Vec<_>>())
+        .bind(private.iter().map(|(_, value)| value.name.as_str()).collect::<Vec<_>>())
+        .bind(private.iter().map(|(_, value)| value.salt.as_slice()).collect::<Vec<_>>())
+        .bind(private.iter().map(|(_, value)| value.value.as_str()).collect::<Vec<_>>());
     insert.execute(&mut *connection).await?;
     *sent = Some(end);
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
@@ -331,22 +345,32 @@ pub(super) const MOST_ROWS: usize = 64;
 
 /// The insert statements of SQLite, for one row, two, and so on.
 #[derive(Debug)]
-pub(super) struct InsertSql(Vec<Arc<str>>);
+pub(super) struct InsertSql {
+    records: Vec<Arc<str>>,
+    private: Vec<Arc<str>>,
+}
 
 impl InsertSql {
     fn new() -> Self {
-        let row = "(?,?,?,?,?,?,?,?,?,?,?,?,?)";
-        let statement = |rows| {
-            let values = vec![row; rows].join(",");
-            let columns = "seq, canon, leaf, chain, ts, kind, request_id, actor, action, resource, decision, instance";
-            format!("INSERT INTO audit_records ({columns}, intent) VALUES {values}").into()
+        let columns =
+            "seq, canon, leaf, chain, ts, kind, request_id, actor, action, resource, decision, instance, intent";
+        let statements = |table: &str, columns: &str| -> Vec<Arc<str>> {
+            let row = format!("({})", vec!["?"; columns.split(',').count()].join(","));
+            let statement = |rows| {
+                let values = vec![row.as_str(); rows].join(",");
+                format!("INSERT INTO {table} ({columns}) VALUES {values}").into()
+            };
+            (1..=MOST_ROWS).map(statement).collect()
         };
-        Self((1..=MOST_ROWS).map(statement).collect())
+        Self {
+            records: statements("audit_records", columns),
+            private: statements("audit_private", "seq, name, salt, value"),
+        }
     }
 
     async fn insert(&self, connection: &mut SqliteConnection, records: &[Sealed]) -> Result<(), StoreError> {
         for chunk in records.chunks(MOST_ROWS) {
-            let sql = self.0.get(chunk.len().saturating_sub(1)).ok_or_else(no_statement)?;
+            let sql = self.records.get(chunk.len().saturating_sub(1)).ok_or_else(no_statement)?;
             let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
             for record in chunk {
                 query = query
@@ -363,6 +387,20 @@ impl InsertSql {
                     .bind(record.keys.decision.as_deref())
                     .bind(&record.keys.instance)
                     .bind(record.keys.intent.map(stored).transpose()?);
+            }
+            query.execute(&mut *connection).await?;
+        }
+        self.insert_private(connection, records).await
+    }
+
+    async fn insert_private(&self, connection: &mut SqliteConnection, records: &[Sealed]) -> Result<(), StoreError> {
+        let values: Vec<(u64, &PrivateValue)> =
+            records.iter().flat_map(|record| record.private.iter().map(|value| (record.seq, value))).collect();
+        for chunk in values.chunks(MOST_ROWS) {
+            let sql = self.private.get(chunk.len().saturating_sub(1)).ok_or_else(no_statement)?;
+            let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+            for (seq, value) in chunk {
+                query = query.bind(stored(*seq)?).bind(&value.name).bind(value.salt.as_slice()).bind(&value.value);
             }
             query.execute(&mut *connection).await?;
         }

@@ -91,8 +91,10 @@ async fn open_sqlite(url: &str, options: &Options, handle: Handle) -> Result<Inn
         .busy_timeout(options.timeout)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // All inserts of records, and what else is asked.
-        .statement_cache_capacity(MOST_ROWS + 32)
+        // What is deleted is gone from the file too.
+        .pragma("secure_delete", "ON")
+        // All inserts of records and of personal values, and what else is asked.
+        .statement_cache_capacity(2 * MOST_ROWS + 32)
         .disable_statement_logging();
     let file = (!in_memory).then(|| base.get_filename().to_owned());
     if let Some(path) = &file {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sea_orm::DatabaseConnection;
 use tokio::runtime::{Handle, Runtime};
 
+mod anchor;
 mod append;
 mod backup_code;
 mod challenge;
@@ -30,14 +31,19 @@ mod liveness;
 mod login;
 mod migrate;
 mod notice;
+mod private;
 mod record;
+mod search;
 mod secret;
 mod setting;
 mod sweep;
+mod tree;
 mod user;
 mod user_change;
 mod value;
+mod words;
 
+pub use anchor::{AnchorRow, EpochRow};
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
 pub use challenge::{ChallengeReason, ChallengeRow, NewChallenge};
 pub use challenge_kind::{Needs, Way};
@@ -53,12 +59,16 @@ pub use liveness::Liveness;
 pub use login::{LoginChannel, LoginRow, NewLogin};
 pub use migrate::MigrationStatus;
 pub use notice::NoticeRow;
+pub use private::{PrivateOf, PrivateRow, PrivateValue, SOURCE_IP};
+pub(crate) use record::column;
 pub use record::{ABSENT, Ends, Half, JOIN, Record};
+pub use search::RecordFilter;
 pub use secret::{SecretCount, SecretKey, SecretRow};
 pub use setting::SettingRow;
 pub use sweep::Swept;
 pub use user::{Binding, Lock, NewUser, UserRow};
 pub use user_change::UserChange;
+pub use words::{Term, Words};
 
 /// How to connect.
 #[derive(Clone, Debug)]

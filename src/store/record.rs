@@ -33,6 +33,12 @@ const COLUMNS: &str = "coalesce(ts, {a}) || {j} || coalesce(kind, {a}) || {j} ||
     coalesce(actor, {a}) || {j} || coalesce(action, {a}) || {j} || coalesce(resource, {a}) || {j} || \
     coalesce(decision, {a}) || {j} || coalesce(instance, {a}) || {j} || coalesce(CAST(intent AS TEXT), {a})";
 
+/// A searchable column: as in the record, but without control characters, which PostgreSQL cannot
+/// all store and which separate columns when a record is checked.
+pub(crate) fn column(text: &str) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}") } else { text.to_owned() }
+}
+
 /// Where the log ends, seen at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ends {
@@ -132,6 +138,16 @@ impl Store {
         self.records(clause, vec![id.into(), stored(limit)?.into()]).await
     }
 
+    /// The time of the first record that a tree of `size` records does not cover; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn unanchored_since(&self, size: u64) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT ts FROM audit_records WHERE seq > $1 ORDER BY seq LIMIT 1";
+        let rows = self.select(sql, vec![stored(size)?.into()]).await?;
+        rows.first().map(|row| Ok(row.try_get_by_index(0)?)).transpose()
+    }
+
     /// Up to `limit` intents and outcomes after number `after`.
     ///
     /// # Errors
@@ -153,7 +169,7 @@ impl Store {
             .collect()
     }
 
-    async fn records(&self, clause: &str, values: Vec<Value>) -> Result<Vec<Record>, StoreError> {
+    pub(super) async fn records(&self, clause: &str, values: Vec<Value>) -> Result<Vec<Record>, StoreError> {
         let columns = match self.backend() {
             Backend::Sqlite => COLUMNS.replace("{j}", "char(31)").replace("{a}", "char(30)"),
             Backend::Postgres => COLUMNS.replace("{j}", "chr(31)").replace("{a}", "chr(30)"),

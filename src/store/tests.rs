@@ -16,7 +16,7 @@ fn batch(head: &Head, records: u64) -> Vec<Sealed> {
     let sealed = |seq| {
         let canon = vec![b'x'; 10_000];
         let leaf = Sha256::digest(&canon).into();
-        Sealed { seq, canon, leaf, chain: leaf, keys: Keys::default().into() }
+        Sealed { seq, canon, leaf, chain: leaf, keys: Keys::default().into(), private: [].into() }
     };
     (head.seq + 1..=head.seq + records).map(sealed).collect()
 }

@@ -23,6 +23,7 @@ fn samples(name: &str) -> Vec<&'static str> {
         Some(Syntax::Uuid) => vec!["0192f0c1-2b3c-7def-8123-456789abcdef"],
         Some(Syntax::Code) => vec!["BCDF-GHJK-LMNP"],
         Some(Syntax::Word) => vec!["viewer", "lock", "sessions"],
+        Some(Syntax::Number) => vec!["1", "9007199254740991"],
         None => panic!("no syntax for {name}"),
     }
 }

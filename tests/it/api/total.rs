@@ -51,7 +51,11 @@ fn may(caller: Caller, row: &Row) -> bool {
         _ if row.groups.contains(&"own-factors") => false,
         _ if row.groups.contains(&"account") => true,
         _ if row.groups.contains(&"before-factor") => is_person,
-        _ if row.groups.iter().any(|group| ["identity-read", "settings-read", "policy-read"].contains(group)) => {
+        _ if row
+            .groups
+            .iter()
+            .any(|group| ["identity-read", "settings-read", "policy-read", "audit-read"].contains(group)) =>
+        {
             oversight(role)
         }
         _ => is_person && role == "admin",
@@ -67,6 +71,10 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         "cli-login:confirm" => (404, 0),
         // Nobody was asked, and challenges of others do not exist.
         "challenge:read" | "challenge:begin" | "challenge:answer" => (404, 0),
+        // Nothing is anchored here.
+        "audit:prove" | "audit:checkpoint" | "audit:consistency" => (404, 0),
+        // What is looked for is on the record first.
+        "audit:search" | "audit:export" => (200, 1),
         // The role is asked for by itself.
         "user:create" | "api-token:create" => (201, 2),
         "user:update" | "user:lock" | "session:revoke-all" | "api-token:update" | "api-token:rotate"
@@ -145,6 +153,7 @@ impl Objects {
             .replace("{token}", &self.token)
             .replace("{role}", role)
             .replace("{setting}", "session_max_hours")
+            .replace("{seq}", "1")
     }
 
     fn version(&self, row: &Row) -> u64 {
