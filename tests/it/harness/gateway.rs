@@ -158,6 +158,7 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
         workloads: WorkloadSettings::default(),
         yubico: None,
         catalog: Catalog::unpinned(),
+        anchors: None,
         admins: Vec::new(),
         limits: Limits::default(),
         listener,
