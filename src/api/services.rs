@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::audit::Keeper;
 use crate::config::{Catalog, RackSettings};
 use crate::factor::Desk;
 use crate::identity::{Oidc, Rules, Workloads};
@@ -23,8 +22,6 @@ pub struct Services {
     pub workloads: Arc<Workloads>,
     /// What of the settings is pinned.
     pub catalog: Arc<Catalog>,
-    /// What keeps the tree and the index of the log.
-    pub keeper: Keeper,
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
 }

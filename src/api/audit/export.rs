@@ -29,7 +29,7 @@ pub(in crate::api) async fn export(call: Call<AuditExport>) -> Answer {
     let mut asked = spelled(&wanted);
     asked.extend([("format", format.as_str().to_owned()), ("private", private.to_string())]);
     let request = ExportRequest { filter: wanted, format, private };
-    let export = Export::prepare(&call.services().keeper, request, call.now()).await.map_err(problem)?;
+    let export = Export::prepare(&call.gate().keeper, request, call.now()).await.map_err(problem)?;
     let (first, last) = export.range();
     asked.push(("range", format!("{first}-{last}")));
     call.record_read(&asked).await?;

@@ -129,7 +129,7 @@ pub(in crate::api) async fn consistency(call: Call<AuditConsistency>) -> Answer 
 }
 
 async fn tiles<A: Action>(call: &Call<A>, size: u64, place: u64) -> Result<Tiles, Problem> {
-    call.services().keeper.catch_up(size).await?;
+    call.gate().keeper.catch_up(size).await?;
     Ok(tree::tiles(call.store(), size, &[place]).await?)
 }
 

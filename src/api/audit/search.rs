@@ -62,7 +62,7 @@ pub(in crate::api) async fn search(call: Call<AuditSearch>) -> Answer {
     asked.extend(before.map(|seq| ("before", seq.to_string())));
     call.record_read(&asked).await?;
     let rows = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let keeper = &call.services().keeper;
+    let keeper = &call.gate().keeper;
     let mut found = audit::search(keeper, &wanted, before, rows).await.map_err(invalid_is_bad)?;
     let has_more = found.len() > limit;
     found.truncate(limit);
