@@ -7,6 +7,7 @@ pub mod canonical;
 pub mod chain;
 pub mod commitment;
 pub mod key;
+pub mod moment;
 pub mod note;
 pub mod tile;
 pub mod tree;
