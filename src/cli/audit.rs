@@ -36,7 +36,8 @@ pub(super) enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One record by its number, or all records of a request by its id.
+    /// One record by its number, or all records of a request by its id, with the personal values that are
+    /// still there.
     Show {
         /// Number of the record, or id of the request.
         what: String,
@@ -45,6 +46,9 @@ pub(super) enum AuditCommand {
     Search(read::SearchArguments),
     /// Write records to a file: a bundle that anybody can verify, JSON lines, or CSV.
     Export(read::ExportArguments),
+    /// Erase personal values beside the log, for good; that it was done, why and with whose consent stays on
+    /// the record.
+    Erase(super::erase::EraseArguments),
 }
 
 pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
@@ -54,6 +58,7 @@ pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
         AuditCommand::Show { what } => show(what, output),
         AuditCommand::Search(arguments) => read::search(arguments, output),
         AuditCommand::Export(arguments) => read::export(arguments, output),
+        AuditCommand::Erase(arguments) => super::erase::erase(arguments, output),
     }
 }
 
@@ -170,22 +175,31 @@ fn line(record: &Record) -> String {
 fn show(what: &str, output: &mut Output<'_>) -> Done {
     let records = block_on(async {
         let store = open_store().await?;
-        Ok(match what.parse::<u64>() {
+        let records = match what.parse::<u64>() {
             Ok(seq) => match store.record(seq).await {
                 Ok(record) => vec![record],
                 Err(StoreError::NotFound) => Vec::new(),
                 Err(error) => return Err(error.into()),
             },
             Err(_) => store.records_by_request(what, PAGE).await?,
-        })
+        };
+        let mut shown = Vec::with_capacity(records.len());
+        for record in records {
+            let private = store.private_of(record.seq, record.seq).await?;
+            shown.push((record, private));
+        }
+        Ok(shown)
     })?;
     if records.is_empty() {
         return Err(Failure::new(format!("no record belongs to {what}")));
     }
-    for record in records {
+    for (record, private) in records {
         let value: Value = serde_json::from_slice(&record.canon)?;
         writeln!(output.out, "{}", serde_json::to_string_pretty(&value)?)?;
         writeln!(output.out, "leaf  {}\nchain {}", hex::encode(&record.leaf), hex::encode(&record.chain))?;
+        for row in private {
+            writeln!(output.out, "beside the record: {} = {}", row.name, row.value.escape_debug())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ mod audit;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+mod erase;
 mod health;
 mod migrate;
 mod openapi;
