@@ -376,7 +376,8 @@ class Bench:
         )
         seconds = time.monotonic() - began
         if done.returncode not in codes:
-            raise SystemExit(f"{' '.join(map(str, args))}: {done.returncode} {done.stdout[-2000:]}{done.stderr[-2000:]}")
+            said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise SystemExit(f"{' '.join(map(str, args))}: {done.returncode} {said}")
         return done.stdout, seconds
 
     def verifying(self, database):

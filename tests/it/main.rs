@@ -23,5 +23,6 @@ mod routes;
 mod rows;
 mod sign_in;
 mod step_up;
+mod tamper;
 mod tidy;
 mod vault;

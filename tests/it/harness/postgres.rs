@@ -92,9 +92,14 @@ pub async fn shared() -> &'static Cluster {
 
 /// A migrated database of its own in the shared cluster; its name.
 pub async fn database() -> String {
+    database_like("migrated").await
+}
+
+/// A copy of a database that nobody is connected to; its name.
+pub async fn database_like(template: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    shared().await.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE migrated")).await;
+    shared().await.execute("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     name
 }
 
