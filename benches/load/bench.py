@@ -387,6 +387,7 @@ class Bench:
         rate = records / seconds
         self.row(f"verification, live, {database}", f"{rate:,.0f} records/s", "≥ 100,000/s", rate >= 100000)
         self.proving(database, name, records, environment)
+        self.searching(database, name)
         if database != "PostgreSQL":
             return
         bundle = self.folder / "long.tar"
@@ -407,6 +408,17 @@ class Bench:
         if any(one != said["Python"] or one["verdict"] != "verified" for one in said.values()):
             raise SystemExit(f"the verifiers do not say the same of an honest log: {said}")
         bundle.unlink()
+
+    def searching(self, database, name):
+        kept = self.run_tool("keep", timeout=3600, database=self.databases[name])
+        self.row(f"search index still to be made, {database}", f"{kept['index_s']:.1f} s")
+        took = {what: search["ms"] for what, search in kept["searches"].items()}
+        slowest = max(took, key=took.get)
+        self.row(
+            f"search of {kept['records']:,} records, {database}",
+            f"median {statistics.median(took.values()):.1f} ms, slowest {took[slowest]:.1f} ms "
+            f"({slowest.replace('_', ' ')})",
+        )
 
     def proving(self, database, name, records, environment):
         places = [1 + n * (records - 1) // (PROOFS - 1) for n in range(PROOFS)]

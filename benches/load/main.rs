@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         "append" => log::append(&options),
         "append-paced" => log::append_paced(&options),
         "fill" => log::fill(&options),
+        "keep" => log::keep(&options),
         other => Err(format!("{other}: no such command").into()),
     });
     match run {

@@ -68,7 +68,7 @@ impl RecordFilter {
         }
         let mut term = |term: Term, value: &Option<String>| terms.extend(value.iter().map(|value| term.of(value)));
         term(Term::Policy, &self.policy);
-        if self.request.is_none() {
+        if self.request.is_none() && self.needs_words() {
             term(Term::Actor, &self.actor);
             term(Term::Action, &self.action);
             term(Term::Resource, &self.resource);
