@@ -193,7 +193,7 @@ class Bench:
     def start_gateway(self, database):
         port = free_port()
         environment = self.environment(database)
-        environment["RGW_LISTEN"] = f"127.0.0.1:{port}"
+        environment["RGW_LISTEN"] = environment["DOMAIN"] = f"127.0.0.1:{port}"
         environment["RGW_METRICS_LISTEN"] = f"127.0.0.1:{free_port()}"
         began = time.monotonic()
         process = self.start([self.gateway, "serve"], env=environment, stdout=subprocess.DEVNULL)
@@ -201,7 +201,8 @@ class Bench:
             if process.poll() is not None:
                 raise SystemExit("the gateway does not start")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
-                probe.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                request = f"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+                probe.sendall(request.encode())
                 if probe.recv(64).startswith(b"HTTP/1.1 200"):
                     return process, port, time.monotonic() - began
             time.sleep(0.002)
