@@ -49,6 +49,23 @@ fn names_are_told_apart_and_what_is_not_seen_is_explained() {
     }
 }
 
+#[test]
+fn the_guide_of_auditors_lists_every_damage() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/auditing.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let brief = |seen: &str| match seen.split(';').next().unwrap_or_default() {
+        "verified" => "–".to_owned(),
+        said => said.to_owned(),
+    };
+    let row = |case: &Case| {
+        let [live, bucket, bundle] = [case.live, case.bucket, case.bundle].map(brief);
+        format!("| {} | {live} | {bucket} | {bundle} | {} |", case.name, case.why)
+    };
+    let rows: Vec<String> = CASES.iter().filter(|case| !case.steps.is_empty()).map(row).collect();
+    let missing: Vec<&String> = rows.iter().filter(|row| !guide.lines().any(|line| line == **row)).collect();
+    assert!(missing.is_empty(), "{} rows are not there: {missing:#?}", missing.len());
+}
+
 /// What is said of the log after the damage: live, then by the Rust verifier with a copy of the bucket and
 /// without one, then by `docs/verify.py` likewise.
 async fn damaged(scene: &Scene, case: &Case) -> [String; 5] {
