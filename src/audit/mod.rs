@@ -27,5 +27,5 @@ pub use event::{Actor, ERASED, Epoch, Event, EventKind, Outcome, OutcomeResult, 
 pub use intent::Intent;
 pub use keeper::Keeper;
 pub use search::search;
-pub use state::{AnchorFault, AnchorLevel, AnchorState, Anchors, LastAnchor};
+pub use state::{AnchorLevel, AnchorState, Anchors, LastAnchor};
 pub use writer::{Receipt, Unavailable, Writer, WriterOptions, WriterStatus};

@@ -10,7 +10,9 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 
+use super::anchor::AnchorStatus;
 use crate::clock::Clock;
 use crate::config::{AnchorLimits, Catalog};
 use crate::store::{EpochRow, RecordFilter, Store, StoreError};
@@ -92,24 +94,10 @@ pub struct Anchors {
     /// None when nothing is anchored.
     known: Option<Arc<ArcSwap<Known>>>,
     development: bool,
-    fault: AnchorFault,
-}
-
-/// Why no anchor is made: said by whoever makes them.
-#[derive(Clone, Debug, Default)]
-pub struct AnchorFault(Arc<Mutex<Option<String>>>);
-
-impl AnchorFault {
-    /// What is wrong, if anything is.
-    #[must_use]
-    pub fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Says what is wrong, or that nothing is any more.
-    pub fn set(&self, fault: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
+    /// How making them goes, where this process does.
+    making: Option<watch::Receiver<AnchorStatus>>,
+    /// What is wrong besides, by whoever found it.
+    fault: Arc<Mutex<Option<String>>>,
 }
 
 /// What the last look at the database showed.
@@ -127,6 +115,27 @@ struct Known {
     unread: Option<String>,
     /// What is wrong by the record: other replicas, or a process of its own, may make the anchors.
     recorded: Option<String>,
+    heard: Heard,
+}
+
+/// What was heard of making anchors, and after which one: another replica may have made the next since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Heard {
+    failures: u32,
+    trouble: Option<String>,
+    after: Option<(u64, u64)>,
+}
+
+impl Heard {
+    fn of(status: &AnchorStatus, last: Option<&Last>, before: &Self) -> Self {
+        let newest = last.map(|last| (last.epoch, last.number));
+        let after = if status.failures == before.failures { before.after } else { newest };
+        let said = match &status.fault {
+            Some(fault) => Some(fault.to_string()),
+            None => status.trouble.clone().filter(|_| after == newest),
+        };
+        Self { failures: status.failures, after, trouble: said }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -181,13 +190,13 @@ impl Anchors {
     /// Nothing is anchored.
     #[must_use]
     pub fn off(clock: Clock) -> Self {
-        Self { clock, known: None, development: false, fault: AnchorFault::default() }
+        Self { clock, known: None, development: false, making: None, fault: Arc::default() }
     }
 
-    /// Anchors are made, by this process or another; nothing is known yet, so everything may be waiting
-    /// since now.
+    /// Anchors are made, by this process (then `making` says how that goes) or by another. Nothing is known
+    /// yet, so something may be waiting from now on.
     #[must_use]
-    pub fn new(clock: Clock, development: bool, fault: AnchorFault) -> Self {
+    pub fn new(clock: Clock, development: bool, making: Option<watch::Receiver<AnchorStatus>>) -> Self {
         let now = clock.now();
         let known = Known {
             limits: AnchorLimits::default(),
@@ -198,8 +207,10 @@ impl Anchors {
             waiting: Waiting::new(now, false, now),
             unread: None,
             recorded: None,
+            heard: Heard::default(),
         };
-        Self { clock, known: Some(Arc::new(ArcSwap::from_pointee(known))), development, fault }
+        let known = Some(Arc::new(ArcSwap::from_pointee(known)));
+        Self { clock, known, development, making, fault: Arc::default() }
     }
 
     /// How it is now.
@@ -209,8 +220,9 @@ impl Anchors {
         let (known, now) = (known.load(), self.clock.now());
         let (level, unanchored_s) = known.level(now);
         let last = known.last.as_ref().map(|last| last.at(now));
-        let made = self.fault.get().or_else(|| known.recorded.clone());
-        let fault = [made, known.unread.clone(), known.misset.clone()].into_iter().flatten();
+        let made = known.heard.trouble.clone().or_else(|| known.recorded.clone());
+        let found = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fault = [made, found, known.unread.clone(), known.misset.clone()].into_iter().flatten();
         AnchorState {
             level,
             unanchored_s,
@@ -233,13 +245,24 @@ impl Anchors {
         let Some(shared) = &self.known else { return };
         let before = shared.load_full();
         let known = match look(store, catalog, &before, self.clock.now()).await {
-            Ok(known) => known,
+            Ok(known) => self.heard(known, &before),
             Err(error) => {
                 let unread = Some(format!("the state of anchors cannot be read: {error}"));
                 Known { unread, ..Known::clone(&before) }
             }
         };
         shared.store(Arc::new(known));
+    }
+
+    fn heard(&self, known: Known, before: &Known) -> Known {
+        let Some(making) = &self.making else { return known };
+        let heard = Heard::of(&making.borrow(), known.last.as_ref(), &before.heard);
+        Known { heard, ..known }
+    }
+
+    /// Says what is wrong besides, or that nothing is any more.
+    pub fn say(&self, fault: Option<String>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
     /// Whether anything is anchored.
@@ -279,7 +302,8 @@ async fn look(store: &Store, catalog: &Catalog, before: &Known, now: OffsetDateT
         made_at: row.made_at,
         next_due: row.next_due,
     });
-    let mut known = Known { limits, misset, head, covered, last, waiting, unread: None, recorded: None };
+    let mut known =
+        Known { limits, misset, head, covered, last, waiting, unread: None, recorded: None, heard: Heard::default() };
     if known.level(now).0 > AnchorLevel::Green {
         known.recorded = recorded_fault(store, covered).await?;
     }
@@ -369,6 +393,7 @@ impl fmt::Debug for Anchors {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use super::super::anchor::Fault;
     use super::*;
 
     /// A clock, and its hands in seconds since 1970.
@@ -413,7 +438,7 @@ mod tests {
     #[test]
     fn what_nobody_looks_at_grows_old() {
         let (clock, hands) = clock();
-        let anchors = Anchors::new(clock, false, AnchorFault::default());
+        let anchors = Anchors::new(clock, false, None);
         assert_eq!((anchors.state().level, anchors.state().unanchored_s), (AnchorLevel::Green, 0));
         for (passed, level) in
             [(4, AnchorLevel::Green), (300, AnchorLevel::Amber), (900, AnchorLevel::Red), (3600, AnchorLevel::Overdue)]
@@ -426,7 +451,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_makes_nothing_young() {
         let (clock, hands) = clock();
-        let anchors = Anchors::new(clock.clone(), false, AnchorFault::default());
+        let anchors = Anchors::new(clock.clone(), false, None);
         let since = clock.now() - Duration::from_secs(1000);
         put(&anchors, |known| known.waiting = Waiting::new(since, true, clock.now()));
         assert_eq!(anchors.state().unanchored_s, 1000);
@@ -452,15 +477,41 @@ mod tests {
     }
 
     #[test]
+    fn trouble_is_over_when_somebody_else_makes_an_anchor() {
+        let last = |number| Last {
+            epoch: 1,
+            number,
+            size: 1,
+            made_at: String::new(),
+            next_due: String::new(),
+            made: None,
+            due: None,
+        };
+        let failed = |failures| AnchorStatus { fault: None, trouble: Some("S3 does not answer".to_owned()), failures };
+        let first = Heard::of(&failed(1), Some(&last(7)), &Heard::default());
+        assert!(first.trouble.is_some());
+        let still = Heard::of(&failed(1), Some(&last(7)), &first);
+        assert!(still.trouble.is_some());
+        let over = Heard::of(&failed(1), Some(&last(8)), &still);
+        assert_eq!(over.trouble, None);
+        assert!(Heard::of(&failed(2), Some(&last(8)), &over).trouble.is_some());
+        assert_eq!(Heard::of(&AnchorStatus::default(), Some(&last(8)), &over).trouble, None);
+        let fault = Some(Fault::Skew { seconds: 400 });
+        let contradiction = AnchorStatus { fault, trouble: None, failures: 1 };
+        assert!(Heard::of(&contradiction, Some(&last(9)), &first).trouble.unwrap().contains("400 seconds"));
+    }
+
+    #[test]
     fn every_fault_is_told() {
         let (clock, _) = clock();
-        let fault = AnchorFault::default();
-        let anchors = Anchors::new(clock.clone(), true, fault.clone());
+        let anchors = Anchors::new(clock.clone(), true, None);
         assert_eq!(anchors.state().fault, None);
-        fault.set(Some("the tree was changed".to_owned()));
+        anchors.say(Some("the tree was changed".to_owned()));
         put(&anchors, |known| known.unread = Some("no answer in time".to_owned()));
         assert_eq!(anchors.state().fault.unwrap(), "the tree was changed; no answer in time");
         assert!(anchors.state().development);
+        anchors.say(None);
+        assert_eq!(anchors.state().fault.unwrap(), "no answer in time");
         let off = Anchors::off(clock).state();
         assert_eq!((off.level, off.unanchored_s), (AnchorLevel::Off, 0));
     }

@@ -11,6 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api::Services;
+use crate::audit::anchor::AnchorError;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{
@@ -23,7 +24,7 @@ use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 use crate::vault::{Keyring, VaultError};
 
-use super::anchoring::{Anchoring, AnchoringTasks};
+use super::anchoring::{AnchoringTasks, Checked};
 use super::chores;
 use super::first;
 use super::reload::{PolicySource, watch};
@@ -94,6 +95,9 @@ pub enum LaunchError {
     /// Second factors cannot be set up.
     #[error(transparent)]
     Factors(#[from] FactorSetupError),
+    /// The database does not hold what was anchored.
+    #[error(transparent)]
+    Anchors(#[from] AnchorError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -143,22 +147,26 @@ impl Launch {
         let rack_config = RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), self.limits)?;
         let bundle = self.policy.load().map_err(LaunchError::Policy)?;
         let digest = bundle.digest().to_owned();
-        let anchoring = Anchoring::new(self.anchors, &self.store, &self.clock);
+        let origin = origin(&self.rack.full_name());
+        let checked = Checked::new(self.anchors, &self.store, origin.clone()).await?;
         let instance = Uuid::now_v7().to_string();
-        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
+        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin) };
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
         let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
         let catalog = Arc::new(self.catalog);
+        let active = Active::new(bundle);
+        let keeper = checked.keeper.clone();
+        let anchoring = checked.equip(&self.clock, &audit, &active);
         let gate = Gate {
-            active: Active::new(bundle),
+            active,
             store: self.store,
             vault,
             callers: Callers::new(Arc::clone(&catalog)),
             factors: Factors::new(&self.site, &self.rack.full_name(), self.yubico)?,
             latest: Latest::default(),
             audit,
-            keeper: anchoring.keeper.clone(),
+            keeper,
             anchors: anchoring.anchors.clone(),
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
@@ -189,7 +197,7 @@ impl Launch {
         })?;
         let mut tasks = chores::begin(&gate.store, &gate.clock, oidc.as_ref());
         tasks.push(tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone())));
-        let anchoring = anchoring.begin(&gate.store, &gate.clock, &catalog, &gate.audit);
+        let anchoring = anchoring.begin(&gate, &catalog);
         Ok(Running {
             addr: server.addr,
             metrics_addr: server.metrics_addr,

@@ -68,7 +68,8 @@ async fn an_anchor_that_does_not_come_is_told(db: Db) {
 async fn the_limits_are_settings(db: Db) {
     let place = Place::new();
     let catalog = limits(&[("audit_amber_minutes", 1), ("audit_red_minutes", 2), ("audit_refuse_minutes", 3)]);
-    let scene = Scene::with(&db, Some(place.separate()), |launch| rack_gateway::http::Launch { catalog, ..launch }).await;
+    let scene =
+        Scene::with(&db, Some(place.separate()), |launch| rack_gateway::http::Launch { catalog, ..launch }).await;
     for (minutes, state) in [(1, "amber"), (2, "red"), (3, "overdue")] {
         scene.at(minutes * MINUTE + 30);
         scene.until(state).await;
@@ -115,7 +116,7 @@ async fn of_replicas_one_tells() {
         clock: super::clock(&ahead),
         ..launch
     });
-    let second = Scene { gateway: Gateway::of(second.await).await, rack, ahead };
+    let second = Scene { gateway: Gateway::of(second.await).await, _rack: rack, ahead };
     for (minutes, state, action) in [(6, "amber", "anchor:amber"), (16, "red", "anchor:red")] {
         first.at(minutes * MINUTE);
         first.until(state).await;

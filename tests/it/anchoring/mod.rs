@@ -2,12 +2,16 @@
 //! record have it, while the place of the anchors fails and recovers.
 
 mod levels;
+mod process;
+mod server;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use rack_gateway::audit::anchor::make_key_file;
 use rack_gateway::clock::Clock;
 use rack_gateway::config::{AnchorKey, AnchorPlace, AnchorSettings, Catalog};
 use rack_gateway::http::Launch;
@@ -25,7 +29,8 @@ use crate::sign_in::{Send, json};
 /// A gateway whose anchors are in a folder, and whose clock a test moves.
 struct Scene {
     gateway: Gateway,
-    rack: CountingRack,
+    /// What is guarded; it ends with this.
+    _rack: CountingRack,
     /// Seconds ahead of the true time.
     ahead: Arc<AtomicI64>,
 }
@@ -35,12 +40,42 @@ struct Place(TempDir);
 
 impl Place {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let place = Self(tempfile::tempdir().unwrap());
+        make_key_file(&place.key()).unwrap();
+        place
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("anchors")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.path().join("anchor.key")
+    }
+
+    /// Nothing can be read or written there any more.
+    fn fail(&self) {
+        std::fs::rename(self.folder(), self.0.path().join("away")).unwrap();
+        std::fs::write(self.folder(), "no folder").unwrap();
+    }
+
+    fn mend(&self) {
+        std::fs::remove_file(self.folder()).unwrap();
+        std::fs::rename(self.0.path().join("away"), self.folder()).unwrap();
+    }
+
+    /// The environment of a process that makes anchors here.
+    fn environment(&self) -> [(String, String); 3] {
+        [
+            ("AUDIT_ANCHOR_BUCKET", format!("file://{}", self.folder().display())),
+            ("AUDIT_ANCHOR_KEY_FILE", self.key().display().to_string()),
+            ("AUDIT_ANCHOR_INTERVAL_SECONDS", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
     }
 
     fn settings(&self) -> AnchorSettings {
-        let place = AnchorPlace::Folder(self.0.path().join("anchors"));
-        let key = AnchorKey::File(self.0.path().join("anchor.key"));
+        let (place, key) = (AnchorPlace::Folder(self.folder()), AnchorKey::File(self.key()));
         AnchorSettings { interval: Duration::from_secs(1), ..AnchorSettings::new(place, key) }
     }
 
@@ -60,7 +95,7 @@ impl Scene {
         let rack = CountingRack::start().await;
         let clock = clock(&ahead);
         let running = launch_with(db, rack.addr, |launch| change(Launch { anchors, clock, ..launch })).await;
-        Self { gateway: Gateway::of(running).await, rack, ahead }
+        Self { gateway: Gateway::of(running).await, _rack: rack, ahead }
     }
 
     fn addr(&self) -> SocketAddr {
@@ -85,10 +120,8 @@ impl Scene {
 
     /// Waits for that many records of an action.
     async fn told(&self, action: &str, count: usize) -> Vec<Value> {
-        until(action, async || {
-            Some(self.gateway.records_about(action).await).filter(|records| records.len() >= count)
-        })
-        .await
+        until(action, async || Some(self.gateway.records_about(action).await).filter(|records| records.len() >= count))
+            .await
     }
 
     /// What a request with a token of this role is answered.
