@@ -88,6 +88,18 @@ impl Db {
         }
     }
 
+    /// The same data in a database of its own, as a restored backup would be.
+    pub async fn copy(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => {
+                let copy = tempfile::tempdir().expect("a temporary directory");
+                self.execute(&format!("VACUUM INTO '{}'", copy.path().join("gateway.sqlite").display())).await;
+                Self::Sqlite(copy)
+            }
+            Self::Postgres(name) => Self::Postgres(postgres::copy(name).await),
+        }
+    }
+
     /// Takes away what protects the log, as an administrator could.
     pub async fn unlock(&self) {
         let sql: String = match self {

@@ -19,7 +19,7 @@ use cases::{CASES, Case, Step};
 use folder::{Folder, copy_all};
 use rack_gateway::audit::anchor::{Aws, Signer, make_key_file};
 use rack_gateway::config::AnchorKey;
-use scene::{Scene, Writing, copy};
+use scene::{Scene, Writing};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client-under-test");
 
@@ -69,7 +69,7 @@ fn the_guide_of_auditors_lists_every_damage() {
 /// What is said of the log after the damage: live, then by the Rust verifier with a copy of the bucket and
 /// without one, then by `docs/verify.py` likewise.
 async fn damaged(scene: &Scene, case: &Case) -> [String; 5] {
-    let mut db = copy(&scene.db).await;
+    let mut db = scene.db.copy().await;
     std::fs::rename(scene.anchors(), scene.kept()).expect("moved");
     copy_all(&scene.kept(), &scene.anchors());
     db.unlock().await;
@@ -98,7 +98,7 @@ async fn take(step: &Step, scene: &Scene, db: &mut Db) {
         }
         Step::Rewrite(change) => rewrite::rewrite(db, *change).await,
         Step::Restore => {
-            *db = copy(&scene.old).await;
+            *db = scene.old.copy().await;
             db.unlock().await;
         }
         Step::Append(requests) => {

@@ -22,7 +22,6 @@ use rack_gateway::store::Store;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::folder::copy_all;
 use crate::harness::db::Db;
 use crate::harness::until;
 
@@ -62,7 +61,7 @@ impl Scene {
         log.requests(1..=50, 101).await;
         log.anchor(2).await;
         log.close().await;
-        self.old = copy(&self.db).await;
+        self.old = self.db.copy().await;
 
         let log = Writing::open(&self.db, self).await;
         log.requests(51..=150, 301).await;
@@ -100,21 +99,6 @@ impl Scene {
 
     pub async fn signer(&self) -> Signer {
         Signer::open(&AnchorKey::File(self.key()), &Aws::environment()).await.expect("the key")
-    }
-}
-
-/// A copy of a database that nobody has open.
-pub async fn copy(db: &Db) -> Db {
-    match db {
-        Db::Sqlite(dir) => {
-            let copy = TempDir::new().expect("a temporary directory");
-            copy_all(dir.path(), copy.path());
-            Db::Sqlite(copy)
-        }
-        Db::Postgres(name) => {
-            let copy = crate::harness::postgres::database_like(name).await;
-            Db::Postgres(copy)
-        }
     }
 }
 
