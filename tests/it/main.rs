@@ -6,6 +6,7 @@ mod anchoring;
 mod api;
 mod attacks;
 mod audit;
+mod audit_api;
 mod client;
 mod compile_fail;
 mod dev_rack;
