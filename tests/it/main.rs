@@ -7,6 +7,7 @@ mod audit;
 mod client;
 mod compile_fail;
 mod dev_rack;
+mod evidence;
 mod factors;
 mod failure;
 mod gateway;
