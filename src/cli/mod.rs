@@ -2,10 +2,13 @@
 //! tests read it; only here are errors turned into exit codes.
 
 mod admin;
+mod anchor;
 mod audit;
+mod audit_init;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+mod erase;
 mod health;
 mod migrate;
 mod openapi;
@@ -45,6 +48,8 @@ enum Command {
     /// Verify and read the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Make anchors of the audit log, as a process of its own (`AUDIT_ANCHOR_MODE=separate`).
+    Anchor(anchor::AnchorArguments),
     /// Make, list and revoke tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -139,6 +144,7 @@ fn run(command: Command, output: &mut Output<'_>) -> Done {
         Command::Migrate => migrate::migrate(output),
         Command::Policy(command) => policy::policy(&command, output),
         Command::Audit(command) => audit::audit(&command, output),
+        Command::Anchor(arguments) => anchor::anchor(&arguments, output),
         Command::Token(command) => token::token(&command, output),
         Command::Secrets(command) => secrets::secrets(&command, output),
         Command::Admin(command) => admin::admin(&command, output),

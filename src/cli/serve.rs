@@ -43,6 +43,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             workloads: config.workloads,
             yubico: config.yubico,
             catalog: config.catalog,
+            anchors: config.anchors,
             admins: config.admins,
             limits: Limits::default(),
             listener: bind(config.listen)?,
@@ -82,7 +83,8 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn told(mut self) {
+    /// Waits for one of them.
+    pub(super) async fn told(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

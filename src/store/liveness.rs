@@ -108,7 +108,7 @@ impl Drop for Liveness {
 }
 
 /// The lock's number: the first eight bytes of a hash, so that names never collide by design.
-fn key(id: &str) -> i64 {
+pub(super) fn key(id: &str) -> i64 {
     let digest = Sha256::new().chain_update("rack-gateway/instance/").chain_update(id).finalize();
     digest.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte))
 }
@@ -119,7 +119,7 @@ const SESSION: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval
     SELECT set_config('idle_session_timeout', '0', false) \
       WHERE current_setting('idle_session_timeout', true) IS NOT NULL";
 
-async fn claim_session(options: &PgConnectOptions, key: i64) -> Result<Option<PgConnection>, StoreError> {
+pub(super) async fn claim_session(options: &PgConnectOptions, key: i64) -> Result<Option<PgConnection>, StoreError> {
     let mut session = options.connect().await?;
     sqlx::raw_sql(SESSION).execute(&mut session).await?;
     let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut session).await?;

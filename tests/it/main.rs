@@ -1,6 +1,7 @@
 //! The one integration binary: requests in, effects out, against the real library, the real binary
 //! and both databases.
 
+mod anchoring;
 mod api;
 mod attacks;
 mod audit;

@@ -24,7 +24,7 @@ use super::aws::{Aws, status, trouble};
 use super::objects::{ObjectVersion, Put};
 use crate::proof::trust::AnchorStore;
 
-const WHAT: &str = "the bucket of the anchors";
+pub(super) const WHAT: &str = "the bucket of the anchors";
 /// No object of ours is larger.
 const MOST_BYTES: i64 = 1 << 20;
 

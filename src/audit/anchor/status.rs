@@ -1,0 +1,98 @@
+//! How anchoring is, for health and logs; and the record of what is wrong, once.
+
+use super::make::Anchorer;
+use super::{AnchorError, Fault};
+use crate::audit::{Event, EventKind};
+use crate::store::{AnchorRow, RecordFilter, StoreError};
+
+/// How anchoring is in this process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnchorStatus {
+    /// Something contradicts what was anchored: nothing is signed until a person has looked.
+    pub fault: Option<Fault>,
+    /// Why the last try made no anchor, in words.
+    pub trouble: Option<String>,
+    /// Tries in a row that made none.
+    pub failures: u32,
+}
+
+impl Fault {
+    /// What it is about, the same each time it is found.
+    fn about(&self) -> String {
+        match self {
+            Self::Behind(behind) => format!("anchor {} of epoch {}", behind.anchor, behind.epoch),
+            Self::Missing { key } | Self::Object { key, .. } => key.clone(),
+            Self::Key { fingerprint } => fingerprint.clone(),
+            Self::Clock { made_at, .. } => made_at.clone(),
+            Self::Skew { .. } => "clock".to_owned(),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (self.code(), self.about()) == (other.code(), other.about())
+    }
+}
+
+impl Anchorer {
+    /// Takes note of how a try ended.
+    pub(super) async fn note(&self, done: &Result<AnchorRow, AnchorError>) {
+        let error = match done {
+            Err(AnchorError::Busy) => return,
+            Ok(_) => {
+                self.inner.status.send_replace(AnchorStatus::default());
+                return;
+            }
+            Err(error) => error,
+        };
+        let trouble = error.to_string();
+        let before = self.inner.status.borrow().clone();
+        let mut status = AnchorStatus { fault: None, trouble: Some(trouble.clone()), failures: before.failures + 1 };
+        let AnchorError::Fault(fault) = error else {
+            // What stands in the way now may hide a fault that is still there.
+            status.fault = before.fault;
+            if before.trouble.as_ref() != Some(&trouble) {
+                tracing::warn!(%error, "no anchor was made");
+            }
+            self.inner.status.send_replace(status);
+            return;
+        };
+        status.fault = Some(fault.clone());
+        self.inner.status.send_replace(status);
+        if before.fault.is_some_and(|known| known.is_like(fault)) {
+            return;
+        }
+        tracing::error!(%error, "anchors are not signed any more: what was anchored contradicts what is there");
+        if let Err(error) = self.record(fault).await {
+            tracing::error!(%error, "the fault of the anchors could not be recorded");
+        }
+    }
+
+    /// Records a fault, unless this was done since the last anchor.
+    async fn record(&self, fault: &Fault) -> Result<(), AnchorError> {
+        if self.is_recorded(fault).await? {
+            return Ok(());
+        }
+        let detail = [("fault", fault.code().to_owned()), ("about", fault.about())];
+        let event = Event {
+            detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            message: Some(fault.to_string()),
+            ..Event::new(EventKind::System, "", "anchor:fault")
+        };
+        self.inner.parts.writer.append(event).await?;
+        Ok(())
+    }
+
+    async fn is_recorded(&self, fault: &Fault) -> Result<bool, StoreError> {
+        let after = self.store().anchor_last().await?.map_or(0, |row| row.size);
+        let filter = RecordFilter {
+            action: Some("anchor:fault".to_owned()),
+            first: Some(after.saturating_add(1)),
+            ..RecordFilter::default()
+        };
+        let newest = self.store().records_search(&filter, None, 1).await?;
+        let Some(record) = newest.first() else { return Ok(false) };
+        let value: serde_json::Value = serde_json::from_slice(&record.canon).unwrap_or_default();
+        let detail = |name: &str| value.pointer(&format!("/detail/{name}")).and_then(serde_json::Value::as_str);
+        Ok(detail("fault") == Some(fault.code()) && detail("about") == Some(fault.about().as_str()))
+    }
+}
