@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         "decide" => rooms::decide(&options),
         "append" => rooms::append(&options),
         "append-paced" => rooms::append_paced(&options),
+        "keep" => rooms::keep(&options),
         other => Err(format!("{other}: no such command").into()),
     });
     match run {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rack_gateway::audit::{Writer, WriterOptions};
+use rack_gateway::audit::{Keeper, Writer, WriterOptions, search};
 use rack_gateway::clock::Clock;
 use rack_gateway::pdp::Verdict;
-use rack_gateway::store::{self, Store};
+use rack_gateway::store::{self, RecordFilter, Store};
 use rack_gateway_benches::{ask, bundle, context, event, principal, resource};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -94,5 +94,38 @@ pub(crate) fn append_paced(options: &Options) -> Result<Value, Failure> {
         took.sort_unstable();
         let millis = |share| percentile(&took, share) * 1e3;
         Ok(json!({ "records": took.len(), "p50_ms": millis(0.5), "p99_ms": millis(0.99) }))
+    })
+}
+
+/// Brings the tree and the search index up with a log that is there, then searches it.
+pub(crate) fn keep(options: &Options) -> Result<Value, Failure> {
+    Runtime::new()?.block_on(async {
+        let store = Store::connect(options.text("database")?, store::Options::default()).await?;
+        store.migrate(None).await?;
+        let (_, head) = store.head().await?.ok_or("there is no log")?;
+        let keeper = Keeper::new(store);
+        let began = Instant::now();
+        keeper.catch_up(head.seq).await?;
+        let tree_s = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        keeper.index(head.seq).await?;
+        let index_s = began.elapsed().as_secs_f64();
+        let mut searches = serde_json::Map::new();
+        let some = |text: &str| Some(text.to_owned());
+        for (name, filter) in [
+            ("all", RecordFilter::default()),
+            ("actor", RecordFilter { actor: some("user-1"), ..RecordFilter::default() }),
+            ("common_word", RecordFilter { text: some("processes"), ..RecordFilter::default() }),
+            ("rare_word", RecordFilter { text: some("origin"), ..RecordFilter::default() }),
+            ("begin", RecordFilter { text: some("chain begin"), ..RecordFilter::default() }),
+            ("rare_kind", RecordFilter { kind: some("system"), ..RecordFilter::default() }),
+            ("common_and_rare", RecordFilter { kind: some("system"), text: some("begin"), ..RecordFilter::default() }),
+            ("two_common", RecordFilter { kind: some("intent"), actor: some("user-1"), ..RecordFilter::default() }),
+        ] {
+            let began = Instant::now();
+            let found = search(&keeper, &filter, None, 50).await?.len();
+            searches.insert(name.to_owned(), json!({ "found": found, "ms": began.elapsed().as_secs_f64() * 1e3 }));
+        }
+        Ok(json!({ "records": head.seq, "tree_s": tree_s, "index_s": index_s, "searches": searches }))
     })
 }

@@ -98,9 +98,16 @@ impl Store {
         let (seq, last_name) = after.map_or((0, ""), |(seq, name)| (*seq, name.as_str()));
         let behind = vec![stored(seq)?.into(), last_name.into(), stored(limit)?.into()];
         let (sql, values) = self.find_sql(whose, name, behind)?;
+        // The number of the table that is read first, so that nothing has to be sorted.
+        let key = match (whose, self.backend()) {
+            (PrivateOf::Record(_), _) => "p.seq",
+            (PrivateOf::ActedBy(_), _) => "r.seq",
+            (PrivateOf::About(_), Backend::Sqlite) => "w.rowid",
+            (PrivateOf::About(_), Backend::Postgres) => "w.seq",
+        };
         let sql = format!(
-            "SELECT p.seq, p.name FROM {sql} AND p.seq >= $1 AND (p.seq > $1 OR p.name > $2) \
-             ORDER BY p.seq, p.name LIMIT $3"
+            "SELECT p.seq, p.name FROM {sql} AND {key} >= $1 AND ({key} > $1 OR p.name > $2) \
+             ORDER BY {key}, p.name LIMIT $3"
         );
         let rows = self.select(&sql, values).await?;
         rows.iter().map(|row| Ok((loaded(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?))).collect()
