@@ -39,9 +39,11 @@ async fn writer(options: &Options) -> Result<Writer, Failure> {
     Ok(Writer::start(store, Clock::system(), WriterOptions::new(instance, "load")).await?)
 }
 
-/// Appends for `--seconds` by `--tasks` tasks, each as fast as its records become durable.
+/// Appends for `--seconds` by `--tasks` tasks, each as fast as its records become durable; each with
+/// `--private` personal values (one, as requests have, unless it is given).
 pub(crate) fn append(options: &Options) -> Result<Value, Failure> {
     let (seconds, tasks) = (options.number("seconds")?, options.number("tasks")?);
+    let private = options.number("private").unwrap_or(1);
     Runtime::new()?.block_on(async {
         let writer = writer(options).await?;
         let began = Instant::now();
@@ -52,7 +54,11 @@ pub(crate) fn append(options: &Options) -> Result<Value, Failure> {
                 tokio::spawn(async move {
                     let mut records = 0_u64;
                     while Instant::now() < until {
-                        writer.append(event(records)).await?;
+                        let mut event = event(records);
+                        event.source_ip = event.source_ip.filter(|_| private > 0);
+                        let more = (1..private).map(|n| (format!("value_{n}"), "somebody@example.com".to_owned()));
+                        event.private.extend(more);
+                        writer.append(event).await?;
                         records += 1;
                     }
                     Ok::<_, Failure>(records)
