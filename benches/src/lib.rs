@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use rack_gateway::audit::{Actor, Event, EventKind, Via};
-use rack_gateway::pdp::{Approval, Bundle, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile};
+use rack_gateway::pdp::{
+    Approval, Audit, Bundle, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile,
+};
 use rack_gateway::pdp::{BundleErrors, Sources};
 use rack_gateway::routes;
 use time::OffsetDateTime;
@@ -67,6 +69,7 @@ pub fn context() -> Context {
         credential: "cli-session".to_owned(),
         credential_age_s: 60,
         break_glass: String::new(),
+        audit: Audit::anchored(),
         exec: None,
     }
 }

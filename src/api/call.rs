@@ -143,6 +143,15 @@ impl<A: Action> Call<A> {
         Ok(self.granted.record_change(self.gate(), change).await?)
     }
 
+    /// Puts what is about to be shown on the record, before it is: what was asked for.
+    ///
+    /// # Errors
+    /// When the record cannot be made durable; then nothing may be shown.
+    pub async fn record_read(&self, asked: &[(&'static str, String)]) -> Result<(), Problem> {
+        let asked = asked.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Ok(self.granted.record_change(self.gate(), asked).await?)
+    }
+
     /// Asks for a further action that the body turned out to need, on a resource of this id.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::action::{Action, SettingList, SettingReset, SettingUpdate};
 use super::endpoint::Answer;
 use super::parts::declared;
 use super::{Call, Problem, Reply};
-use crate::config::{Catalog, SETTINGS, Setting, SettingKind};
+use crate::config::{AnchorLimits, Catalog, SETTINGS, Setting, SettingKind};
 use crate::routes::Resource;
 use crate::store::{CredentialKind, SettingRow, StoreError};
 
@@ -124,6 +124,7 @@ pub(super) async fn update(call: Call<SettingUpdate>) -> Answer {
     let body: NewValue = call.json()?;
     let (setting, stored, expected) = changing(&call).await?;
     setting.check(&body.value).map_err(Problem::invalid)?;
+    check_limits(&call, setting, &body.value).await?;
     if setting.kind == SettingKind::Roles {
         let roles = body.value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
         for role in declared(&call, &roles.collect::<Vec<_>>())? {
@@ -148,6 +149,7 @@ pub(super) async fn update(call: Call<SettingUpdate>) -> Answer {
 pub(super) async fn reset(call: Call<SettingReset>) -> Answer {
     let (setting, stored, expected) = changing(&call).await?;
     let (from, _) = call.services().catalog.value(setting, stored.as_ref().map(|row| &row.value));
+    check_limits(&call, setting, &setting.default()).await?;
     record(&call, setting, &from, &setting.default()).await?;
     match call.store().setting_delete(setting.name, Some(expected)).await {
         Ok(()) => apply(&call, setting).await?,
@@ -157,6 +159,18 @@ pub(super) async fn reset(call: Call<SettingReset>) -> Answer {
         Err(error) => return Err(error.into()),
     }
     Ok(Reply::done())
+}
+
+/// The limits of anchors stay in order.
+async fn check_limits<A: Action>(call: &Call<A>, setting: &Setting, value: &Value) -> Result<(), Problem> {
+    if !AnchorLimits::NAMES.contains(&setting.name) {
+        return Ok(());
+    }
+    let rows = call.store().setting_list().await?;
+    let stored = |name: &str| rows.iter().find(|row| row.name == name).map(|row| &row.value);
+    let limits =
+        call.services().catalog.anchor_limits(|name| if name == setting.name { Some(value) } else { stored(name) });
+    limits.map(|_| ()).map_err(Problem::invalid)
 }
 
 async fn record<A: Action>(call: &Call<A>, setting: &Setting, from: &Value, to: &Value) -> Result<(), Problem> {

@@ -11,10 +11,19 @@ const ROUND: u64 = 3_000;
 /// Shortest and longest reason and name.
 const WORDS: (usize, usize) = (3, 500);
 
+/// Whose values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one record.
+    Record(u64),
+    /// Those of a person, by id: where they came from when they acted, and what records about them hold.
+    Person(String),
+}
+
 /// What is to be erased, why, and who agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    whose: PrivateOf,
+    whose: Whose,
     name: Option<String>,
     basis: String,
     approver: String,
@@ -43,7 +52,7 @@ impl Erasure {
     ///
     /// # Errors
     /// [`EraseError::Basis`] and [`EraseError::Approver`] when these say nothing, or more than a record keeps.
-    pub fn new(whose: PrivateOf, name: Option<String>, basis: &str, approver: &str) -> Result<Self, EraseError> {
+    pub fn new(whose: Whose, name: Option<String>, basis: &str, approver: &str) -> Result<Self, EraseError> {
         let (basis, approver) = (basis.trim().to_owned(), approver.trim().to_owned());
         let within = |text: &str| (WORDS.0..=WORDS.1).contains(&text.len());
         if !within(&basis) {
@@ -61,19 +70,23 @@ impl Erasure {
     /// [`StoreError::Unavailable`].
     pub async fn count(&self, keeper: &Keeper) -> Result<BTreeMap<String, u64>, EraseError> {
         let mut counts = BTreeMap::new();
-        for (_, name) in self.find(keeper, u64::MAX >> 1).await? {
-            *counts.entry(name).or_default() += 1;
+        for part in self.parts(keeper).await? {
+            for (name, count) in keeper.store().private_count(&part, self.name.as_deref()).await? {
+                *counts.entry(name).or_default() += count;
+            }
         }
         Ok(counts)
     }
 
-    async fn find(&self, keeper: &Keeper, limit: u64) -> Result<Vec<(u64, String)>, StoreError> {
-        let store = keeper.store();
-        if matches!(self.whose, PrivateOf::Person(_)) {
-            // Records about a person are found by the index.
-            keeper.index(store.head().await?.map_or(0, |(_, head)| head.seq)).await?;
+    async fn parts(&self, keeper: &Keeper) -> Result<Vec<PrivateOf>, StoreError> {
+        match &self.whose {
+            Whose::Record(seq) => Ok(vec![PrivateOf::Record(*seq)]),
+            Whose::Person(id) => {
+                // Records about a person are found by the index.
+                keeper.index(keeper.store().head().await?.map_or(0, |(_, head)| head.seq)).await?;
+                Ok(vec![PrivateOf::ActedBy(id.clone()), PrivateOf::About(id.clone())])
+            }
         }
-        store.private_find(&self.whose, self.name.as_deref(), limit).await
     }
 
     /// Records what is about to be erased, then erases it, round by round; `actor` is who does it. Says how
@@ -83,14 +96,17 @@ impl Erasure {
     /// See [`EraseError`]; the same erasure can be made again.
     pub async fn run(&self, keeper: &Keeper, audit: &Writer, actor: &Actor) -> Result<u64, EraseError> {
         let mut gone = 0;
-        loop {
-            let round = self.find(keeper, ROUND).await?;
-            if round.is_empty() {
-                return Ok(gone);
+        for part in self.parts(keeper).await? {
+            let mut after = None;
+            loop {
+                let round = keeper.store().private_find(&part, self.name.as_deref(), after.as_ref(), ROUND).await?;
+                let Some(last) = round.last().cloned() else { break };
+                audit.append(self.event(&round, actor)).await?;
+                gone += keeper.store().private_erase(&round).await?;
+                after = Some(last);
             }
-            audit.append(self.event(&round, actor)).await?;
-            gone += keeper.store().private_erase(&round).await?;
         }
+        Ok(gone)
     }
 
     fn event(&self, round: &[(u64, String)], actor: &Actor) -> Event {
@@ -98,7 +114,7 @@ impl Erasure {
         event.actor = Some(actor.clone());
         event.detail.insert("basis".to_owned(), self.basis.clone());
         event.detail.insert("approver".to_owned(), self.approver.clone());
-        if let PrivateOf::Person(id) = &self.whose {
+        if let Whose::Person(id) = &self.whose {
             event.detail.insert("user".to_owned(), id.clone());
         }
         for (seq, name) in round {

@@ -8,7 +8,7 @@ use crate::proof::canonical::Value;
 
 /// Names of values by which a person can be told: a change that names one does so beside the record, with a
 /// commitment in it.
-pub const PERSONAL: [&str; 4] = ["email", "subject", "user_name.from", "user_name.to"];
+pub const PERSONAL: [&str; 5] = ["email", "q", "subject", "user_name.from", "user_name.to"];
 
 /// What kind of record an event becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

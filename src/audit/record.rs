@@ -66,7 +66,9 @@ impl Draft {
         }
         let salts = salts(event.private.len() + usize::from(event.source_ip.is_some()))?;
         let (ts, fixed) = (timestamp(now), Fixed { erased: &erased, salts: &salts });
-        Ok(spell(|limits| write_event(event, &fixed, &ts, instance, limits)))
+        let draft = spell(|limits| write_event(event, &fixed, &ts, instance, limits));
+        // The database would refuse it, and with it everything else in its batch.
+        if draft.bytes.len() + NUMBER > MAX_BYTES { Err(DraftError::Erased) } else { Ok(draft) }
     }
 
     /// The record that begins a chain.

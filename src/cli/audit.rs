@@ -1,5 +1,7 @@
 //! `audit`: verify the log, follow it, show what belongs to one request.
 
+mod read;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,11 +38,15 @@ pub(super) enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One record by its number, or all records of a request by its id.
+    /// One record by its number, or all records of a request by its id, with the personal values that are
+    /// still there.
     Show {
         /// Number of the record, or id of the request.
         what: String,
     },
+    /// Erase personal values beside the log, for good; that it was done, why and with whose consent stays on
+    /// the record.
+    Erase(super::erase::EraseArguments),
     /// Look at the bucket and the key of the anchors, and print the policies that they need. Exit code:
     /// 0 they can be used, 1 anchors would prove nothing, 3 could not run.
     Init(audit_init::InitArguments),
@@ -60,6 +66,10 @@ pub(super) enum AuditCommand {
         #[arg(long)]
         approver: String,
     },
+    /// Search the records, newest first.
+    Search(read::SearchArguments),
+    /// Write records to a file: a bundle that anybody can verify, JSON lines, or CSV.
+    Export(read::ExportArguments),
 }
 
 pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
@@ -67,10 +77,13 @@ pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
         AuditCommand::Verify { json } => check(*json, output),
         AuditCommand::Tail { lines, follow, json } => tail(*lines, *follow, *json, output),
         AuditCommand::Show { what } => show(what, output),
+        AuditCommand::Erase(arguments) => super::erase::erase(arguments, output),
         AuditCommand::Init(arguments) => audit_init::init(arguments, output),
         AuditCommand::Trust => audit_init::trust(output),
         AuditCommand::Key { file } => audit_init::key(file, output),
         AuditCommand::Epoch { reason, approver } => anchor::epoch(reason, approver, output),
+        AuditCommand::Search(arguments) => read::search(arguments, output),
+        AuditCommand::Export(arguments) => read::export(arguments, output),
     }
 }
 
@@ -187,22 +200,31 @@ fn line(record: &Record) -> String {
 fn show(what: &str, output: &mut Output<'_>) -> Done {
     let records = block_on(async {
         let store = open_store().await?;
-        Ok(match what.parse::<u64>() {
+        let records = match what.parse::<u64>() {
             Ok(seq) => match store.record(seq).await {
                 Ok(record) => vec![record],
                 Err(StoreError::NotFound) => Vec::new(),
                 Err(error) => return Err(error.into()),
             },
             Err(_) => store.records_by_request(what, PAGE).await?,
-        })
+        };
+        let mut shown = Vec::with_capacity(records.len());
+        for record in records {
+            let private = store.private_of(record.seq, record.seq).await?;
+            shown.push((record, private));
+        }
+        Ok(shown)
     })?;
     if records.is_empty() {
         return Err(Failure::new(format!("no record belongs to {what}")));
     }
-    for record in records {
+    for (record, private) in records {
         let value: Value = serde_json::from_slice(&record.canon)?;
         writeln!(output.out, "{}", serde_json::to_string_pretty(&value)?)?;
         writeln!(output.out, "leaf  {}\nchain {}", hex::encode(&record.leaf), hex::encode(&record.chain))?;
+        for row in private {
+            writeln!(output.out, "beside the record: {} = {}", row.name, row.value.escape_debug())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

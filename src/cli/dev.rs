@@ -11,9 +11,11 @@ use serde_json::json;
 use super::runtime::block_on;
 use super::serve::{Signals, until_told, workers};
 use super::{Done, Failure, Output};
+use crate::audit::anchor::make_key_file;
 use crate::clock::Clock;
 use crate::config::{
-    Catalog, Env, Process, ProviderHttp, RackSettings, SignInSettings, Site, Trust, WorkloadIssuer, WorkloadSettings,
+    AnchorKey, AnchorPlace, AnchorSettings, Catalog, Env, Process, ProviderHttp, RackSettings, SignInSettings, Site,
+    Trust, WorkloadIssuer, WorkloadSettings,
 };
 use crate::dev::idp::{Idp, IdpOptions};
 use crate::dev::{Person, people, rack, secret_key};
@@ -83,6 +85,7 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             yubico: None,
             // Looking around needs no factor of people who have none; what is sensitive asks for one.
             catalog: Catalog::unpinned().pin("mfa_require_all_users", json!(false)),
+            anchors: Some(anchors(&arguments.data)?),
             admins: Vec::new(),
             limits: Limits::default(),
             listener,
@@ -145,6 +148,16 @@ fn workloads(idp: &Idp, site: &Site) -> Result<WorkloadSettings, Failure> {
     Ok(WorkloadSettings { issuers, http: ProviderHttp::default() })
 }
 
+/// A folder and a key beside the database: whoever can change the one can change the others.
+fn anchors(data: &Path) -> Result<AnchorSettings, Failure> {
+    let key = data.join("anchor.key");
+    if !key.exists() {
+        make_key_file(&key)?;
+    }
+    let place = AnchorPlace::Folder(std::path::absolute(data.join("anchors"))?);
+    Ok(AnchorSettings::new(place, AnchorKey::File(key)))
+}
+
 fn rack_options() -> rack::RackOptions {
     rack::RackOptions { password: RACK_PASSWORD.to_owned(), ..rack::RackOptions::default() }
 }
@@ -173,7 +186,8 @@ fn greet(
     if let Some(metrics) = metrics {
         writeln!(out, "  metrics   http://{metrics}/metrics")?;
     }
-    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json, secret.key)\n", data.display())?;
+    writeln!(out, "  data      {}/ (database, audit.jsonl, tokens.json, secret.key)", data.display())?;
+    writeln!(out, "  anchors   {}/anchors/ (development anchors: they prove nothing)\n", data.display())?;
     writeln!(out, "Be one of them, then use the convox CLI as ever, for example `convox apps`:\n")?;
     for person in people {
         writeln!(out, "  # {} ({})", person.email, person.roles.join(", "))?;

@@ -8,6 +8,7 @@ mod audit_init;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+mod erase;
 mod health;
 mod migrate;
 mod openapi;

@@ -43,6 +43,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             workloads: config.workloads,
             yubico: config.yubico,
             catalog: config.catalog,
+            anchors: config.anchors,
             admins: config.admins,
             limits: Limits::default(),
             listener: bind(config.listen)?,

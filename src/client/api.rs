@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,8 +18,12 @@ use super::trust::{Roots, client_config};
 const CONNECT: Duration = Duration::from_secs(10);
 /// For a whole request and its answer.
 const WHOLE: Duration = Duration::from_secs(30);
+/// For a whole file.
+const FILE: Duration = Duration::from_secs(24 * 60 * 60);
+/// For the next piece of one.
+const PIECE: Duration = Duration::from_secs(60);
 /// Largest answer that is read, in bytes.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 8 << 20;
 
 /// What a request carries.
 #[derive(Clone, Copy, Debug)]
@@ -99,14 +103,8 @@ impl Http {
         body: Body<'_>,
     ) -> Result<Answer, ClientError> {
         let host = authority(&url);
-        let mut request = self.0.request(method, url).header(ACCEPT, "application/json");
-        if let Some(token) = bearer {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|_error| ClientError::NoIdentity("the token has characters that no token has".to_owned()))?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
-        request = match body {
+        let request = self.request(method, url, bearer)?.header(ACCEPT, "application/json");
+        let request = match body {
             Body::Nothing => request,
             Body::Json(value) => request.json(value),
             Body::Form(pairs) => {
@@ -117,6 +115,49 @@ impl Http {
         let response = request.send().await.map_err(|error| unreachable_because(&host, &error))?;
         read(host, response).await
     }
+
+    fn request(&self, method: Method, url: Url, bearer: Option<&str>) -> Result<RequestBuilder, ClientError> {
+        let request = self.0.request(method, url);
+        let Some(token) = bearer else { return Ok(request) };
+        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_error| ClientError::NoIdentity("the token has characters that no token has".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(request.header(AUTHORIZATION, value))
+    }
+
+    /// Asks for a file of whatever length.
+    async fn download(&self, url: Url, bearer: &str) -> Result<Download, ClientError> {
+        let host = authority(&url);
+        let request = self.request(Method::GET, url, Some(bearer))?.timeout(FILE);
+        let response = tokio::time::timeout(WHOLE, request.send()).await.map_err(|_| silent(&host))?;
+        let response = response.map_err(|error| unreachable_because(&host, &error))?;
+        if response.status() == StatusCode::OK {
+            return Ok(Download { host, response });
+        }
+        Err(match read(host, response).await?.expect_status(200) {
+            Ok(_) => ClientError::Io(std::io::Error::other("an answer of another status")),
+            Err(error) => error,
+        })
+    }
+}
+
+/// A file on its way.
+#[derive(Debug)]
+pub(super) struct Download {
+    host: String,
+    response: Response,
+}
+
+impl Download {
+    /// The next piece; none when it is whole.
+    pub(super) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, ClientError> {
+        let piece = tokio::time::timeout(PIECE, self.response.chunk()).await.map_err(|_| silent(&self.host))?;
+        piece.map_err(|error| unreachable_because(&self.host, &error))
+    }
+}
+
+fn silent(host: &str) -> ClientError {
+    ClientError::Unreachable { host: host.to_owned(), cause: "it does not answer in time".to_owned() }
 }
 
 async fn read(host: String, mut response: Response) -> Result<Answer, ClientError> {
@@ -183,6 +224,32 @@ impl<'a> Gateway<'a> {
 
     pub(super) async fn get(&self, path: &[&str], token: &str) -> Result<Answer, ClientError> {
         self.http.send(Method::GET, self.address.join(path), Some(token), Body::Nothing).await
+    }
+
+    /// The same with a query.
+    pub(super) async fn get_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        token: &str,
+    ) -> Result<Answer, ClientError> {
+        self.http.send(Method::GET, self.with(path, query), Some(token), Body::Nothing).await
+    }
+
+    /// Asks for a file of whatever length.
+    pub(super) async fn download(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        token: &str,
+    ) -> Result<Download, ClientError> {
+        self.http.download(self.with(path, query), token).await
+    }
+
+    fn with(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.address.join(path);
+        url.query_pairs_mut().extend_pairs(query);
+        url
     }
 
     pub(super) async fn delete(&self, path: &[&str], token: &str) -> Result<Answer, ClientError> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::audit::AuditCommand;
+
 const AFTER: &str = "\
 Environment:
   RACK_GATEWAY_API_TOKEN   token to use instead of a saved session (--api-token goes first)
@@ -92,6 +94,9 @@ pub(super) enum Command {
     /// Get tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Read, take out and verify the log of what happened.
+    #[command(subcommand)]
+    Audit(Box<AuditCommand>),
     /// Run a command with RACK_URL set to the gateway: rack-gateway run -- convox apps.
     ///
     /// The token is never printed. The exit code is that of the command.

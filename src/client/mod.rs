@@ -7,6 +7,7 @@ mod account;
 mod address;
 mod api;
 mod arguments;
+mod audit;
 mod config;
 mod environment;
 mod error;
@@ -98,6 +99,7 @@ fn dispatch(arguments: &Arguments, world: &mut World<'_>) -> Done {
         Command::Sessions(SessionsCommand::List) => block_on(account::list(global, world)),
         Command::Sessions(SessionsCommand::Revoke { id }) => block_on(account::revoke(id, global, world)),
         Command::Token(TokenCommand::Exchange(exchange)) => block_on(exchange::exchange(exchange, global, world)),
+        Command::Audit(command) => audit::audit(command, global, world),
         Command::Run { command } => run::run(command, global, world),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{ConfigErrors, Env};
+use super::limits::{AMBER, RED, REFUSE, in_order};
+use super::{AnchorLimits, ConfigErrors, Env};
 
 /// What values a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,25 @@ pub static SETTINGS: &[Setting] = &[
         "RGW_SETTING_API_TOKEN_MAX_DAYS",
         (1, 365, 3650),
         "The longest life of an API token, in days",
+    ),
+    number(
+        AMBER,
+        "RGW_SETTING_AUDIT_AMBER_MINUTES",
+        (1, 5, 1440),
+        "An alarm is raised when the oldest record without an anchor is so many minutes old",
+    ),
+    number(
+        RED,
+        "RGW_SETTING_AUDIT_RED_MINUTES",
+        (1, 15, 1440),
+        "A louder alarm is raised when the oldest record without an anchor is so many minutes old",
+    ),
+    number(
+        REFUSE,
+        "RGW_SETTING_AUDIT_REFUSE_MINUTES",
+        (0, 60, 10080),
+        "Destruction and administration are refused when the oldest record without an anchor is so many minutes old; \
+         0 for never",
     ),
     number(
         "cli_session_idle_days",
@@ -268,7 +288,24 @@ impl Catalog {
                 Err(problem) => problems.push(format!("{}: {problem}", setting.variable)),
             }
         }
-        Self { pins }
+        let catalog = Self { pins };
+        // Whatever is not pinned may be anything, and keeps its place in the order when it is set.
+        if let Err(problem) = in_order(|name| catalog.pinned(name).and_then(Value::as_u64)) {
+            problems.push(format!("RGW_SETTING_…: {problem}"));
+        }
+        catalog
+    }
+
+    /// The limits of anchors, if `stored` is what the database has.
+    ///
+    /// # Errors
+    /// When one is none that the API would take, or when they are not in order.
+    pub fn anchor_limits<'a>(&self, stored: impl Fn(&str) -> Option<&'a Value>) -> Result<AnchorLimits, String> {
+        AnchorLimits::of(|name| {
+            let setting = Setting::find(name).ok_or_else(|| format!("there is no setting {name}"))?;
+            let (value, _) = self.value(setting, stored(name));
+            setting.check(&value).map(|()| value.as_u64().unwrap_or_default())
+        })
     }
 
     /// The value that is pinned.
@@ -319,6 +356,8 @@ mod tests {
             ("mfa_require_all_users", "0", None),
             ("mfa_trusted_device_days", "0", Some(json!(0))),
             ("mfa_trusted_device_days", "91", None),
+            ("audit_refuse_minutes", "0", Some(json!(0))),
+            ("audit_amber_minutes", "0", None),
             ("user_creation", "domain", Some(json!("domain"))),
             ("user_creation", "everybody", None),
             ("default_roles", "viewer, ops,", Some(json!(["viewer", "ops"]))),
@@ -331,6 +370,27 @@ mod tests {
             assert_eq!(catalog.pinned(name), expected.as_ref(), "{name}={text}");
             assert_eq!(problems.is_empty(), expected.is_some(), "{name}={text}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn the_limits_of_anchors_are_in_order() {
+        let pinned = |pins: &[(&str, &str)]| {
+            let name = |name: &str| format!("RGW_SETTING_AUDIT_{name}_MINUTES");
+            Catalog::from_env(&pins.iter().map(|(of, text)| (name(of), (*text).to_owned())).collect::<BTreeMap<_, _>>())
+        };
+        let problem = pinned(&[("AMBER", "20"), ("RED", "20")]).unwrap_err().to_string();
+        assert!(problem.contains("audit_amber_minutes (20) must be less than audit_red_minutes (20)"), "{problem}");
+        let problem = pinned(&[("AMBER", "30"), ("REFUSE", "10")]).unwrap_err().to_string();
+        assert!(problem.contains("audit_amber_minutes (30) must be less than audit_refuse_minutes (10)"), "{problem}");
+        let never = pinned(&[("RED", "30"), ("REFUSE", "0")]).unwrap();
+        assert_eq!(never.anchor_limits(|_| None).unwrap().refuse, None);
+        let alone = pinned(&[("AMBER", "20")]).unwrap();
+        assert!(alone.anchor_limits(|_| None).unwrap_err().contains("audit_red_minutes (15)"));
+        let stored = json!(30);
+        let limits = alone.anchor_limits(|name| (name == "audit_red_minutes").then_some(&stored)).unwrap();
+        assert_eq!((limits.amber.as_secs(), limits.red.as_secs()), (1200, 1800));
+        assert_eq!(Catalog::unpinned().anchor_limits(|_| None), Ok(AnchorLimits::default()));
+        assert!(Catalog::unpinned().anchor_limits(|_| Some(&Value::Null)).is_err());
     }
 
     #[test]

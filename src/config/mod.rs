@@ -6,6 +6,7 @@
 mod anchor;
 mod catalog;
 mod env;
+mod limits;
 mod policy_dir;
 mod settings;
 mod sign_in;
@@ -16,6 +17,7 @@ mod yubico;
 pub use anchor::{AnchorKey, AnchorPlace, AnchorSettings};
 pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
+pub use limits::AnchorLimits;
 pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};

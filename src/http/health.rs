@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::audit::{AnchorLevel, AnchorState, LastAnchor};
 use crate::pep::{BundleStatus, Gate};
 use crate::upstream::{self, Rack};
 
@@ -17,6 +18,7 @@ struct Ready {
     ready: bool,
     database: Check,
     audit: Check,
+    anchors: Anchoring,
     policy: Check,
     rack: Check,
 }
@@ -28,6 +30,40 @@ struct Check {
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+/// How well the log is anchored outside the database. Told, and no reason to take a replica out: that
+/// would mend nothing, and make an outage of the bucket one of the rack. Policy refuses what must wait.
+#[derive(Serialize)]
+struct Anchoring {
+    ok: bool,
+    /// `off`, `green`, `amber`, `red` or `overdue`.
+    state: &'static str,
+    /// Seconds since the oldest record was written that no anchor covers.
+    unanchored_s: u64,
+    /// Records that no anchor covers.
+    unanchored: u64,
+    /// A folder or a software key stands in for S3 and KMS: nobody is kept from changing anchors.
+    development: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<LastAnchor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl Anchoring {
+    fn of(state: AnchorState) -> Self {
+        let ok = matches!(state.level, AnchorLevel::Off | AnchorLevel::Green) && state.fault.is_none();
+        Self {
+            ok,
+            state: state.level.as_str(),
+            unanchored_s: state.unanchored_s,
+            unanchored: state.unanchored,
+            development: state.development,
+            last: state.last,
+            problem: state.fault,
+        }
+    }
 }
 
 impl Check {
@@ -56,6 +92,7 @@ pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<Bundl
         Err(error) => Check::bad(format!("the rack does not answer: {error}")),
     };
     let audit = audit(&gate);
+    let anchors = Anchoring::of(gate.anchors.state());
     let policy = match bundle.problem() {
         None => Check::good(Some(gate.active.load().digest().to_owned())),
         Some(problem) => Check { detail: Some(gate.active.load().digest().to_owned()), ..Check::bad(problem) },
@@ -63,7 +100,7 @@ pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<Bundl
     // A bundle that failed to load leaves the one before it at work: a warning, not an outage.
     let ready = database.ok && audit.ok && rack.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer_json(status, &Ready { ready, database, audit, policy, rack })
+    answer_json(status, &Ready { ready, database, audit, anchors, policy, rack })
 }
 
 fn audit(gate: &Gate) -> Check {

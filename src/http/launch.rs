@@ -11,9 +11,12 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api::Services;
+use crate::audit::anchor::AnchorError;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
-use crate::config::{self, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings};
+use crate::config::{
+    self, AnchorSettings, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings,
+};
 use crate::factor::{FactorSetupError, Factors};
 use crate::identity::{Callers, IssueError, Oidc, SetupError, Workloads};
 use crate::pep::{Active, BundleStatus, Gate, Latest};
@@ -21,6 +24,7 @@ use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
 use crate::vault::{Keyring, VaultError};
 
+use super::anchoring::{AnchoringTasks, Checked};
 use super::chores;
 use super::first;
 use super::reload::{PolicySource, watch};
@@ -47,6 +51,8 @@ pub struct Launch {
     pub yubico: Option<YubicoSettings>,
     /// What of the settings that administrators change is pinned.
     pub catalog: Catalog,
+    /// How the log is anchored outside the database; none: it is not.
+    pub anchors: Option<AnchorSettings>,
     /// Who becomes the first administrators, while there is none.
     pub admins: Vec<String>,
     /// How long anything at the rack may take.
@@ -89,6 +95,9 @@ pub enum LaunchError {
     /// Second factors cannot be set up.
     #[error(transparent)]
     Factors(#[from] FactorSetupError),
+    /// The database does not hold what was anchored.
+    #[error(transparent)]
+    Anchors(#[from] AnchorError),
     /// The policies cannot be used.
     #[error("the policies cannot be used\n{0}")]
     Policy(String),
@@ -121,6 +130,7 @@ pub struct Running {
     pub bundle: BundleStatus,
     server: Server,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    anchoring: AnchoringTasks,
 }
 
 impl Launch {
@@ -137,20 +147,27 @@ impl Launch {
         let rack_config = RackConfig::new(&rack.url, &rack.username, &rack.token, &trust(&rack.trust), self.limits)?;
         let bundle = self.policy.load().map_err(LaunchError::Policy)?;
         let digest = bundle.digest().to_owned();
+        let origin = origin(&self.rack.full_name());
+        let checked = Checked::new(self.anchors, &self.store, origin.clone()).await?;
         let instance = Uuid::now_v7().to_string();
-        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin(&self.rack.full_name())) };
+        let options = WriterOptions { sink: self.sink, ..WriterOptions::new(instance, origin) };
         let audit = Writer::start(self.store.clone(), self.clock.clone(), options).await?;
         let vault = vault::open(&self.store, self.keyring, self.accept_loss, &audit, &self.clock).await?;
         audit.append(started(digest)).await?;
         let catalog = Arc::new(self.catalog);
+        let active = Active::new(bundle);
+        let keeper = checked.keeper.clone();
+        let anchoring = checked.equip(&self.clock, &audit, &active);
         let gate = Gate {
-            active: Active::new(bundle),
+            active,
             store: self.store,
             vault,
             callers: Callers::new(Arc::clone(&catalog)),
             factors: Factors::new(&self.site, &self.rack.full_name(), self.yubico)?,
             latest: Latest::default(),
             audit,
+            keeper,
+            anchors: anchoring.anchors.clone(),
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
@@ -167,7 +184,7 @@ impl Launch {
             rack: self.rack,
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
-            catalog,
+            catalog: Arc::clone(&catalog),
             bundle: status.clone(),
         };
         let server = Server::start(ServerParts {
@@ -180,6 +197,7 @@ impl Launch {
         })?;
         let mut tasks = chores::begin(&gate.store, &gate.clock, oidc.as_ref());
         tasks.push(tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone())));
+        let anchoring = anchoring.begin(&gate, &catalog);
         Ok(Running {
             addr: server.addr,
             metrics_addr: server.metrics_addr,
@@ -188,6 +206,7 @@ impl Launch {
             bundle: status,
             server,
             tasks,
+            anchoring,
         })
     }
 }
@@ -224,7 +243,7 @@ async fn watch_policies(gate: Gate, source: PolicySource, status: BundleStatus) 
 const FLUSH: Duration = Duration::from_secs(10);
 
 impl Running {
-    /// Stops accepting, lets requests finish, writes the last record, and flushes the chain.
+    /// Stops accepting, lets requests finish, writes the last record, flushes the chain, and anchors it.
     pub async fn stop(self) {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.server.stop().await;
@@ -233,6 +252,7 @@ impl Running {
         if last.is_err() || !flushed {
             tracing::error!("records were left behind; the next start marks their requests as unknown");
         }
+        self.anchoring.stop().await;
         self.gate.store.close().await;
     }
 }

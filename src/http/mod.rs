@@ -1,5 +1,6 @@
 //! The server: assembly, the proxied path, the console protocol, health and metrics.
 
+mod anchoring;
 mod answer;
 mod browser;
 mod chores;

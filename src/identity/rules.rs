@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config::{Catalog, SETTINGS};
+use crate::config::{AnchorLimits, Catalog, SETTINGS, Setting};
 use crate::store::{Store, StoreError};
 
 /// Who becomes a person that the gateway knows.
@@ -45,6 +45,11 @@ pub struct Rules {
     pub device_max: Duration,
 }
 
+/// Those of anchors are none of sign-in's business.
+fn is_rule(setting: &Setting) -> bool {
+    !AnchorLimits::NAMES.contains(&setting.name)
+}
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -63,7 +68,7 @@ impl Rules {
 
     fn of<'a>(stored: impl Fn(&str) -> Option<&'a Value>, catalog: &Catalog) -> Result<Self, StoreError> {
         let mut rules = Self::nothing();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| is_rule(setting)) {
             let (value, _) = catalog.value(setting, stored(setting.name));
             setting.check(&value).map_err(|problem| StoreError::Corrupt(format!("a setting: {problem}")))?;
             rules.set(setting.name, &value);
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn every_setting_is_a_rule() {
         let plain = Rules::default();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| is_rule(setting)) {
             let value = match setting.name {
                 "user_creation" => json!("groups"),
                 "default_roles" => json!(["viewer"]),

@@ -6,7 +6,7 @@
 use super::bundle::Bundle;
 use super::decision::{Decision, Verdict};
 use super::problem::Problem;
-use super::question::{Approval, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef};
+use super::question::{Approval, Audit, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef};
 use super::sources::Sources;
 use super::suite;
 use super::table;
@@ -60,6 +60,7 @@ pub(super) fn context(row: &Row) -> Context {
         mfa: Mfa::never(),
         approval: Approval::none(),
         break_glass: String::new(),
+        audit: Audit::anchored(),
         exec: (row.contract.facts == crate::routes::Facts::Exec).then(Default::default),
     }
 }

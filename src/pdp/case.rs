@@ -4,7 +4,7 @@ use super::bundle::Bundle;
 use super::data::{App, json_problem};
 use super::problem::Problem;
 use super::question::{
-    Approval, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+    Approval, Audit, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
 };
 use super::sources::SourceFile;
 use super::{canary, table};
@@ -121,6 +121,7 @@ pub(super) struct Circumstances {
     mfa: Option<Factor>,
     approval: Option<Approved>,
     break_glass: Option<String>,
+    audit: Option<Anchored>,
     exec: Option<Command>,
 }
 
@@ -158,6 +159,20 @@ struct Approved {
 impl Default for Approved {
     fn default() -> Self {
         Self { count: 0, age_s: NEVER_S }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Anchored {
+    state: String,
+    unanchored_s: i64,
+}
+
+impl Default for Anchored {
+    fn default() -> Self {
+        let Audit { state, unanchored_s } = Audit::anchored();
+        Self { state: state.into_owned(), unanchored_s }
     }
 }
 
@@ -202,6 +217,7 @@ impl Posed {
             a.mfa != b.mfa,
             a.approval != b.approval,
             a.break_glass != b.break_glass,
+            a.audit != b.audit,
             a.exec != b.exec,
         ];
         differences.into_iter().filter(|differs| *differs).count()
@@ -290,12 +306,14 @@ impl Circumstances {
             mfa: self.mfa.or(ordinary.mfa),
             approval: self.approval.or(ordinary.approval),
             break_glass: self.break_glass.or(ordinary.break_glass),
+            audit: self.audit.or(ordinary.audit),
             exec: self.exec.or(ordinary.exec),
         }
     }
 
     fn context(self, bare: Context) -> Context {
         let approval = self.approval.unwrap_or_default();
+        let audit = self.audit.unwrap_or_default();
         Context {
             now: self.now.unwrap_or(NOW),
             source_ip: self.source_ip.unwrap_or(SOURCE_IP),
@@ -304,6 +322,7 @@ impl Circumstances {
             mfa: self.mfa.unwrap_or_default().mfa(),
             approval: Approval { count: approval.count, age_s: approval.age_s },
             break_glass: self.break_glass.unwrap_or_default(),
+            audit: Audit { state: audit.state.into(), unanchored_s: audit.unanchored_s },
             exec: bare.exec.map(|_| self.exec.unwrap_or_default().exec()),
         }
     }

@@ -1,7 +1,7 @@
 //! The context of a question as Cedar values.
 
 use super::decision::ChallengeKind;
-use super::question::{Approval, Context, Exec, Mfa};
+use super::question::{Approval, Audit, Context, Exec, Mfa};
 use cedar_policy::RestrictedExpression as Value;
 use moka::sync::Cache;
 use std::net::IpAddr;
@@ -15,13 +15,13 @@ const ENOUGH_APPROVALS: i64 = 1000;
 /// that nobody reads is a constant, made once, since Cedar takes longer to make values than to
 /// decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Reads(u8);
+pub(super) struct Reads(u16);
 
 impl Reads {
     /// Nothing.
     pub(super) const NONE: Self = Self(0);
     /// Everything: the answer for what cannot be looked into.
-    pub(super) const ALL: Self = Self(u8::MAX);
+    pub(super) const ALL: Self = Self(u16::MAX);
 
     /// The part of this name; everything for a name that is not known.
     pub(super) fn part(name: &str) -> Self {
@@ -34,6 +34,7 @@ impl Reads {
             "exec" => Self(1 << 5),
             "credential" => Self(1 << 6),
             "credential_age_s" => Self(1 << 7),
+            "audit" => Self(1 << 8),
             _ => Self::ALL,
         }
     }
@@ -51,7 +52,7 @@ impl Reads {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Values of parts that nobody reads.
-    unread: [(&'static str, Value); 7],
+    unread: [(&'static str, Value); 8],
     unread_exec: Value,
     /// Contexts of which nothing is read, without and with `exec`.
     constant: [cedar_policy::Context; 2],
@@ -77,6 +78,7 @@ impl Contexts {
             ("mfa", mfa(&Mfa::never())?),
             ("approval", approval(&Approval::none())?),
             ("break_glass", Value::new_string(String::new())),
+            ("audit", audit(&Audit::anchored())?),
         ];
         let unread_exec = exec(&Exec::default())?;
         let pairs = || unread.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -97,7 +99,7 @@ impl Contexts {
     /// # Errors
     /// A value that Cedar cannot hold.
     pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
-        let mut pairs = Vec::with_capacity(8);
+        let mut pairs = Vec::with_capacity(9);
         for (name, unread) in &self.unread {
             let value = if reads.has(name) { self.part(context, name)? } else { unread.clone() };
             pairs.push(((*name).to_owned(), value));
@@ -124,6 +126,7 @@ impl Contexts {
             "mfa" => mfa(&context.mfa),
             "approval" => approval(&context.approval),
             "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
+            "audit" => audit(&context.audit),
             _ => Err(format!("the context has no part {name}")),
         }
     }
@@ -190,6 +193,10 @@ fn mfa(mfa: &Mfa) -> Result<Value, String> {
 
 fn approval(approval: &Approval) -> Result<Value, String> {
     record([number("count", approval.count), number("age_s", approval.age_s)])
+}
+
+fn audit(audit: &Audit) -> Result<Value, String> {
+    record([text("state", &audit.state), number("unanchored_s", audit.unanchored_s)])
 }
 
 fn exec(exec: &Exec) -> Result<Value, String> {

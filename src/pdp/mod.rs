@@ -34,7 +34,7 @@ pub use listing::{PolicyInfo, RoleInfo};
 pub use matrix::{MATRIX_COMMAND, matrix};
 pub use problem::{BundleErrors, Problem};
 pub use question::{
-    Approval, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+    Approval, Audit, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
 };
 pub use sources::{SourceFile, Sources};
 pub use suite::{Failure, SuiteReport, explain, run_suite};

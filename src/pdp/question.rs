@@ -5,6 +5,7 @@
 
 use crate::routes;
 use ipnet::IpNet;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use time::OffsetDateTime;
 
@@ -171,6 +172,23 @@ impl Approval {
     }
 }
 
+/// How well the record of what happens is proved outside the database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Audit {
+    /// `off`, `green`, `amber`, `red` or `overdue`.
+    pub state: Cow<'static, str>,
+    /// Seconds since the oldest record that no anchor covers was written.
+    pub unanchored_s: i64,
+}
+
+impl Audit {
+    /// Everything is anchored.
+    #[must_use]
+    pub fn anchored() -> Self {
+        Self { state: Cow::Borrowed("green"), unanchored_s: 0 }
+    }
+}
+
 /// What a command would run. Required for rows whose facts are `Exec`, and absent for all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Exec {
@@ -210,6 +228,8 @@ pub struct Context {
     pub approval: Approval,
     /// Ticket of the open break-glass grant, empty when there is none.
     pub break_glass: String,
+    /// How well the record is proved.
+    pub audit: Audit,
     /// What would be run.
     pub exec: Option<Exec>,
 }

@@ -15,7 +15,7 @@ use crate::routes::{Resource, SIGN_IN};
 use super::decide::principal;
 use super::permit::OwnPermit;
 use super::refusal::{Refusal, Stopped};
-use super::{Accepted, Gate, Granted, event, step_up};
+use super::{Accepted, Gate, Granted, event, facts, step_up};
 
 impl Accepted {
     /// Puts what signing in changes on the record, before it does, such as a person who is new.
@@ -67,6 +67,7 @@ impl Accepted {
             mfa: step_up::mfa(&identity, trace.at, trace.is_clock_sound),
             approval: Approval::none(),
             break_glass: String::new(),
+            audit: facts::audit(gate),
             exec: None,
         };
         let principal = principal(&identity);

@@ -3,7 +3,7 @@
 use actix_web::http::header::HeaderMap;
 
 use super::Gate;
-use crate::pdp::{Exec, Principal, PrincipalKind, ResourceRef};
+use crate::pdp::{Audit, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
 use crate::routes::{Facts, Resource, Row};
 use crate::store::{CredentialKind, CredentialRow, StoreError, UserRow};
 
@@ -22,6 +22,13 @@ pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
             node_labels: text(headers, "node-labels"),
         }),
     }
+}
+
+/// How well the record is proved now.
+pub(super) fn audit(gate: &Gate) -> Audit {
+    let (level, unanchored_s) = gate.anchors.level();
+    let unanchored_s = i64::try_from(unanchored_s).unwrap_or(NEVER_S).min(NEVER_S);
+    Audit { state: level.as_str().into(), unanchored_s }
 }
 
 /// The person or token that a row acts on, as a principal of policy; none for other resources, and

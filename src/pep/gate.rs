@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 use super::Trace;
-use crate::audit::Writer;
+use crate::audit::{Anchors, Keeper, Writer};
 use crate::clock::Clock;
 use crate::config::Site;
 use crate::factor::{Desk, Factors};
@@ -96,6 +96,10 @@ pub struct Gate {
     pub callers: Callers,
     /// The record.
     pub audit: Writer,
+    /// What keeps tree and index up with the record.
+    pub keeper: Keeper,
+    /// How well the record is anchored.
+    pub anchors: Anchors,
     /// Second factors.
     pub factors: Factors,
     /// The time.

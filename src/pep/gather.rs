@@ -50,6 +50,7 @@ impl Classified {
             mfa: step_up::mfa(&self.identified.known.identity, accepted.trace.at, accepted.trace.is_clock_sound),
             approval: Approval::none(),
             break_glass: String::new(),
+            audit: facts::audit(gate),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
         Ok(Gathered { classified: self, context, prepared, proven: None })

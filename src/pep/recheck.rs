@@ -4,7 +4,7 @@ use crate::identity::{IdentifyError, Presented};
 use crate::pdp::{Context, Principal, Question, ResourceRef, Verdict};
 
 use super::decide::principal;
-use super::{Gate, step_up};
+use super::{Gate, facts, step_up};
 
 /// The question behind an open socket.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Recheck {
         } else {
             step_up::mfa(&identity, now, gate.latest.holds(now))
         };
-        let context = Context { now, mfa, ..self.context.clone() };
+        let context = Context { now, mfa, audit: facts::audit(gate), ..self.context.clone() };
         let question = Question { principal: &who, action: self.action, resource: &self.resource, context: &context };
         let decision = gate.active.load().decide(&question);
         match decision.verdict() {

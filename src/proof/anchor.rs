@@ -229,7 +229,7 @@ impl Meta {
             Scalar::Integer(number) if outer.is_empty() => {
                 numbers.insert(key, number);
             }
-            Scalar::Text(_) | Scalar::Integer(_) | Scalar::Flag => {}
+            Scalar::Text(_) | Scalar::Integer(_) | Scalar::Flag | Scalar::Listed(_) => {}
         })
         .ok()?;
         let number = |key: &str| u64::try_from(*numbers.get(key)?).ok();

@@ -171,6 +171,8 @@ pub(crate) enum Scalar<'a> {
     Integer(i64),
     /// A boolean.
     Flag,
+    /// An integer of a list that is directly in an inner object.
+    Listed(i64),
 }
 
 /// A string between its quotes, as it stands in the record.
@@ -221,8 +223,8 @@ pub fn check(bytes: &[u8]) -> Result<(), ProfileError> {
     read(bytes, |_, _, _| {})
 }
 
-/// As [`check`], and shows every scalar of the outer object and of the objects directly in it:
-/// the key of the inner object (or an empty string), the key, the scalar.
+/// As [`check`], and shows every scalar of the outer object and of the objects directly in it, and
+/// the integers of lists in those: the key of the inner object (or an empty string), the key, the scalar.
 pub(crate) fn read<'a>(
     bytes: &'a [u8],
     mut found: impl FnMut(&'a str, &'a str, Scalar<'a>),
@@ -281,12 +283,20 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn array(&mut self, depth: u32) -> Result<(), ProfileError> {
+    /// An array after its bracket. `place` is that of the array itself.
+    fn array(&mut self, place: Option<(&'a str, &'a str)>, depth: u32) -> Result<(), ProfileError> {
         if self.eat(b']') {
             return Ok(());
         }
+        let listed = place.filter(|(name, _)| depth == 3 && !name.is_empty());
         loop {
-            self.value(None, depth)?;
+            match (listed, self.peek()) {
+                (Some((name, key)), b'-' | b'0'..=b'9') => {
+                    let number = self.integer()?;
+                    (self.found)(name, key, Scalar::Listed(number));
+                }
+                _ => self.value(None, depth)?,
+            }
             if self.eat(b']') {
                 return Ok(());
             }
@@ -307,7 +317,7 @@ impl<'a> Reader<'a, '_> {
                 }
                 self.at += 1;
                 if open == b'[' {
-                    return self.array(depth + 1);
+                    return self.array(place, depth + 1);
                 }
                 let name = place.filter(|_| depth == 1).map_or("", |(_, key)| key);
                 return self.object(name, depth + 1);

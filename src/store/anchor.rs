@@ -44,6 +44,10 @@ pub struct EpochRow {
 
 const COLUMNS: &str = "epoch, number, size, root, chain, checkpoint, meta, made_at, next_due, development";
 
+/// Of this log, and not of a lost branch.
+const HOLDS: &str =
+    "NOT EXISTS (SELECT 1 FROM audit_epochs e WHERE e.number > audit_anchors.epoch AND audit_anchors.size > e.kept)";
+
 fn anchor(row: &QueryResult) -> Result<AnchorRow, StoreError> {
     Ok(AnchorRow {
         epoch: loaded(row.try_get_by_index(0)?)?,
@@ -113,10 +117,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn anchor_at_or_before(&self, size: u64) -> Result<Option<AnchorRow>, StoreError> {
-        let clause = "WHERE size <= $1 AND NOT EXISTS \
-             (SELECT 1 FROM audit_epochs e WHERE e.number > audit_anchors.epoch AND audit_anchors.size > e.kept) \
-             ORDER BY size DESC, epoch DESC, number DESC LIMIT 1";
-        Ok(self.anchors(clause, vec![stored(size)?.into()]).await?.pop())
+        let clause = format!("WHERE size <= $1 AND {HOLDS} ORDER BY size DESC, epoch DESC, number DESC LIMIT 1");
+        Ok(self.anchors(&clause, vec![stored(size)?.into()]).await?.pop())
+    }
+
+    /// The first anchor that covers `size` records or more of this log: those of a lost branch do not count.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn anchor_covering(&self, size: u64) -> Result<Option<AnchorRow>, StoreError> {
+        let clause = format!("WHERE size >= $1 AND {HOLDS} ORDER BY size, epoch, number LIMIT 1");
+        Ok(self.anchors(&clause, vec![stored(size)?.into()]).await?.pop())
     }
 
     /// At most `limit` anchors behind that one, by epoch and number.

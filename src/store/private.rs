@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, Value};
 use super::append::{loaded, stored};
 use super::value::begin;
 use super::words::Term;
-use super::{Backend, Store, StoreError};
+use super::{Backend, Store, StoreError, column};
 
 /// The name of the one value that is of who acted. All others are of the person that the record is about.
 pub const SOURCE_IP: &str = "src_ip";
@@ -49,14 +49,15 @@ impl fmt::Debug for PrivateRow {
     }
 }
 
-/// Whose values are meant.
+/// Which values are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrivateOf {
     /// Those of one record.
     Record(u64),
-    /// Those of a person: where they came from when they acted, and what records about them hold. Records
-    /// about them are found by the index of words.
-    Person(String),
+    /// Where this person or token came from when it acted.
+    ActedBy(String),
+    /// What records about this person hold of them; found by the index of words.
+    About(String),
 }
 
 /// Values that are deleted in one transaction.
@@ -83,7 +84,7 @@ impl Store {
     }
 
     /// At most `limit` values that are still there, as record and name, in this order: what an erasure hits.
-    /// With `name`, none of another name.
+    /// With `name`, none of another name; with `after`, those behind that one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -91,37 +92,71 @@ impl Store {
         &self,
         whose: &PrivateOf,
         name: Option<&str>,
+        after: Option<&(u64, String)>,
         limit: u64,
     ) -> Result<Vec<(u64, String)>, StoreError> {
-        let named = |at: u32| if name.is_some() { format!("AND p.name = ${at}") } else { String::new() };
-        let (sql, mut values): (String, Vec<Value>) = match whose {
-            PrivateOf::Record(seq) => {
-                let sql = format!(
-                    "SELECT p.seq, p.name FROM audit_private p WHERE p.seq = $1 {} ORDER BY 1, 2 LIMIT $2",
-                    named(3)
-                );
-                (sql, vec![stored(*seq)?.into(), stored(limit)?.into()])
-            }
-            PrivateOf::Person(id) => {
-                let matching = match self.backend() {
-                    Backend::Sqlite => "SELECT rowid AS seq FROM audit_words WHERE audit_words MATCH $4",
-                    Backend::Postgres => "SELECT seq FROM audit_words WHERE words @@ CAST($4 AS tsquery)",
-                };
-                let named = named(5);
-                let sql = format!(
-                    "SELECT p.seq, p.name FROM audit_records r JOIN audit_private p ON p.seq = r.seq \
-                     WHERE r.actor = $1 AND p.name = $3 {named} \
-                     UNION SELECT p.seq, p.name FROM ({matching}) w JOIN audit_private p ON p.seq = w.seq \
-                     JOIN audit_records r ON r.seq = w.seq \
-                     WHERE (p.name <> $3 OR r.actor IS NULL) {named} ORDER BY 1, 2 LIMIT $2"
-                );
-                let about = self.matching(&[Term::Person.of(id)]);
-                (sql, vec![id.as_str().into(), stored(limit)?.into(), SOURCE_IP.into(), about.into()])
-            }
-        };
-        values.extend(name.map(Value::from));
+        let (seq, last_name) = after.map_or((0, ""), |(seq, name)| (*seq, name.as_str()));
+        let behind = vec![stored(seq)?.into(), last_name.into(), stored(limit)?.into()];
+        let (sql, values) = self.find_sql(whose, name, behind)?;
+        let sql = format!(
+            "SELECT p.seq, p.name FROM {sql} AND p.seq >= $1 AND (p.seq > $1 OR p.name > $2) \
+             ORDER BY p.seq, p.name LIMIT $3"
+        );
         let rows = self.select(&sql, values).await?;
         rows.iter().map(|row| Ok((loaded(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?))).collect()
+    }
+
+    /// How many values are still there, by name: what an erasure hits.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn private_count(&self, whose: &PrivateOf, name: Option<&str>) -> Result<Vec<(String, u64)>, StoreError> {
+        let (sql, values) = self.find_sql(whose, name, vec![])?;
+        let sql = format!("SELECT p.name, count(*) FROM {sql} GROUP BY p.name ORDER BY p.name");
+        let rows = self.select(&sql, values).await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, loaded(row.try_get_by_index(1)?)?))).collect()
+    }
+
+    /// Tables and conditions, and `values` with those of the conditions behind them.
+    fn find_sql(
+        &self,
+        whose: &PrivateOf,
+        name: Option<&str>,
+        mut values: Vec<Value>,
+    ) -> Result<(String, Vec<Value>), StoreError> {
+        let mut bind = |value: Value| {
+            values.push(value);
+            format!("${}", values.len())
+        };
+        let mut sql = match whose {
+            PrivateOf::Record(seq) => format!("audit_private p WHERE p.seq = {}", bind(stored(*seq)?.into())),
+            PrivateOf::ActedBy(id) => format!(
+                "audit_records r JOIN audit_private p ON p.seq = r.seq WHERE r.actor = {} AND p.name = {}",
+                bind(column(id).into()),
+                bind(SOURCE_IP.into())
+            ),
+            PrivateOf::About(id) => {
+                let (key, matches) = match self.backend() {
+                    Backend::Sqlite => ("rowid", "w.audit_words MATCH"),
+                    Backend::Postgres => ("seq", "w.words @@"),
+                };
+                let query = bind(self.matching(&[Term::Person.of(id)]).into());
+                let query = match self.backend() {
+                    Backend::Sqlite => query,
+                    Backend::Postgres => format!("CAST({query} AS tsquery)"),
+                };
+                // Where somebody else came from who did something about this person is not theirs.
+                format!(
+                    "audit_words w CROSS JOIN audit_private p CROSS JOIN audit_records r WHERE {matches} {query} \
+                     AND p.seq = w.{key} AND r.seq = w.{key} AND (p.name <> {} OR r.actor IS NULL)",
+                    bind(SOURCE_IP.into())
+                )
+            }
+        };
+        if let Some(name) = name {
+            sql.push_str(&format!(" AND p.name = {}", bind(name.into())));
+        }
+        Ok((sql, values))
     }
 
     /// Deletes values with their salts, and says how many were there. Their erasure must be on the record.

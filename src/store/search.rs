@@ -68,7 +68,7 @@ impl RecordFilter {
         }
         let mut term = |term: Term, value: &Option<String>| terms.extend(value.iter().map(|value| term.of(value)));
         term(Term::Policy, &self.policy);
-        if self.request.is_none() {
+        if self.request.is_none() && self.needs_words() {
             term(Term::Actor, &self.actor);
             term(Term::Action, &self.action);
             term(Term::Resource, &self.resource);
@@ -89,6 +89,24 @@ impl RecordFilter {
             ("decision", &self.decision, self.request.is_some()),
         ];
         by_column.into_iter().filter(|column| column.2).filter_map(|(c, v, _)| Some((c, v.as_deref()?))).collect()
+    }
+}
+
+/// Which records come first.
+#[derive(Clone, Copy)]
+enum Order {
+    /// The oldest.
+    Up,
+    /// The newest.
+    Down,
+}
+
+impl Order {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Up => "ASC",
+            Self::Down => "DESC",
+        }
     }
 }
 
@@ -124,19 +142,41 @@ impl Store {
         before: Option<u64>,
         limit: u64,
     ) -> Result<Vec<Record>, StoreError> {
+        let last = before.map_or(u64::MAX >> 1, |before| before.saturating_sub(1));
+        self.matching_records(filter, (1, last), limit, Order::Down).await
+    }
+
+    /// The oldest records that match, after record `after`, oldest first; else as [`Store::records_search`].
+    ///
+    /// # Errors
+    /// As [`Store::records_search`].
+    pub async fn records_search_up(
+        &self,
+        filter: &RecordFilter,
+        after: u64,
+        limit: u64,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.matching_records(filter, (after.saturating_add(1), u64::MAX >> 1), limit, Order::Up).await
+    }
+
+    async fn matching_records(
+        &self,
+        filter: &RecordFilter,
+        (first, last): (u64, u64),
+        limit: u64,
+        order: Order,
+    ) -> Result<Vec<Record>, StoreError> {
         let terms = filter.terms()?;
-        let (mut first, mut last) = (filter.first.unwrap_or(1), filter.last.unwrap_or(u64::MAX >> 1));
+        let (mut first, mut last) =
+            (filter.first.map_or(first, |from| first.max(from)), filter.last.map_or(last, |to| last.min(to)));
         if filter.from.is_some() || filter.to.is_some() {
             let range = self.seq_range(filter.from.as_deref(), filter.to.as_deref()).await?;
             (first, last) = (first.max(range.0), last.min(range.1));
         }
-        if let Some(before) = before {
-            last = last.min(before.saturating_sub(1));
-        }
         if first > last || limit == 0 {
             return Ok(Vec::new());
         }
-        let sql = self.search_sql(filter, &terms, (stored(first)?, stored(last)?), stored(limit.min(MOST))?);
+        let sql = self.search_sql(filter, &terms, (stored(first)?, stored(last)?), (stored(limit.min(MOST))?, order));
         let found = self.numbers(sql).await?;
         if found.is_empty() {
             return Ok(Vec::new());
@@ -146,10 +186,16 @@ impl Store {
             Backend::Sqlite => ("IN (SELECT value FROM json_each($1))", format!("[{}]", list.join(","))),
             Backend::Postgres => ("= ANY (CAST($1 AS bigint[]))", format!("{{{}}}", list.join(","))),
         };
-        self.records(&format!("WHERE seq {clause} ORDER BY seq DESC"), vec![list.into()]).await
+        self.records(&format!("WHERE seq {clause} ORDER BY seq {}", order.word()), vec![list.into()]).await
     }
 
-    fn search_sql(&self, filter: &RecordFilter, terms: &[String], (first, last): (i64, i64), limit: i64) -> Sql {
+    fn search_sql(
+        &self,
+        filter: &RecordFilter,
+        terms: &[String],
+        (first, last): (i64, i64),
+        (limit, order): (i64, Order),
+    ) -> Sql {
         let by_words = !terms.is_empty();
         let mut sql = Sql::default();
         let (table, seq, matches) = match self.backend() {
@@ -182,7 +228,7 @@ impl Store {
         if let Some(to) = &filter.to {
             sql.push(" AND r.ts < ?", Bound::Text(column(to)));
         }
-        sql.push(&format!(" ORDER BY {key} DESC LIMIT ?"), Bound::Number(limit));
+        sql.push(&format!(" ORDER BY {key} {} LIMIT ?", order.word()), Bound::Number(limit));
         sql
     }
 

@@ -2,6 +2,7 @@
 //! and both databases.
 
 mod anchor;
+mod anchoring;
 mod api;
 mod attacks;
 mod audit;

@@ -1,1 +1,3 @@
-//! Integration tests live in `it/`.
+//! What tests and benchmarks share: evidence of logs, honest and not. The integration tests live in `it/`.
+
+pub mod evidence;

@@ -9,7 +9,9 @@ mod suites;
 mod table;
 mod traps;
 
-use super::{Approval, Bundle, Context, Decision, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile};
+use super::{
+    Approval, Audit, Bundle, Context, Decision, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile,
+};
 use super::{Sources, Verdict};
 use crate::routes::Resource;
 use std::net::{IpAddr, Ipv4Addr};
@@ -70,6 +72,7 @@ fn unproved() -> Context {
         credential: "cli-session".to_owned(),
         credential_age_s: 3600,
         break_glass: String::new(),
+        audit: Audit::anchored(),
         exec: None,
     }
 }

@@ -57,12 +57,13 @@ fn slices_are_small_and_shared() {
         let slices = &bundle.actions[action].slices;
         [&slices.user, &slices.api_token, &slices.workload].map(|slice| slice.live.num_of_policies())
     };
-    assert_eq!(slices("app:delete"), [5, 4, 2]);
+    assert_eq!(slices("app:delete"), [6, 5, 3]);
     assert_eq!(slices("release:promote"), [4, 4, 2]);
     assert_eq!(slices("console:login"), [3, 4, 3]);
     let of = |action: &str| &bundle.actions[action].slices.user.live;
     assert!(std::sync::Arc::ptr_eq(of("app:create"), of("rack:update")));
-    assert_eq!(bundle.actions["app:delete"].slices.workload.reads, Reads::NONE, "step-up is for people");
+    let reads = bundle.actions["app:delete"].slices.workload.reads;
+    assert_eq!(reads, Reads::part("audit"), "step-up is for people");
 }
 
 /// A scope that names nobody in particular concerns everybody.
@@ -102,6 +103,7 @@ fn what_policies_read_is_found() {
         ("context[\"source_ip\"].isLoopback()", Reads::part("source_ip")),
         ("context has approval", Reads::part("approval")),
         ("if principal.locked then context.break_glass == \"\" else false", Reads::part("break_glass")),
+        ("context.audit.state == \"overdue\"", Reads::part("audit")),
         ("context.exec.command like \"rake *\"", Reads::part("exec")),
         // Anything but a plain attribute is everything.
         ("context == {\"now\": 1}", Reads::ALL),
@@ -122,13 +124,14 @@ fn a_part_that_is_read_is_never_a_constant() {
     let row = table::rows().find(|row| row.action == "process:exec").unwrap();
     let mut context = canary::context(row);
     context.break_glass = "INC-1".to_owned();
+    context.audit.state = "overdue".into();
     context.mfa.age_s = 7;
     context.exec.as_mut().unwrap().command = "sh".to_owned();
     let shown = |name: &str, reads| {
         let made = bundle.contexts.make(&context, reads).unwrap();
         format!("{:?}", made.get(name))
     };
-    for (name, value) in [("break_glass", "INC-1"), ("mfa", "7"), ("exec", "sh")] {
+    for (name, value) in [("break_glass", "INC-1"), ("audit", "overdue"), ("mfa", "7"), ("exec", "sh")] {
         assert!(shown(name, Reads::part(name)).contains(value), "{name}");
         assert!(shown(name, Reads::ALL).contains(value), "{name}");
         assert!(!shown(name, Reads::part("now")).contains(value), "{name}");

@@ -99,7 +99,7 @@ fn what_is_written_is_canonical_and_reads_back() {
     read(&bytes, |outer, key, scalar| found.push((outer, key, scalar))).expect("canonical");
     let texts = found.iter().filter_map(|(outer, key, scalar)| match scalar {
         Scalar::Text(raw) => Some((*outer, *key, raw.text().into_owned())),
-        Scalar::Integer(_) | Scalar::Flag => None,
+        Scalar::Integer(_) | Scalar::Flag | Scalar::Listed(_) => None,
     });
     assert_eq!(texts.collect::<Vec<_>>(), [("map", "text", every.clone()), ("", "text", every)]);
     let numbers =
@@ -110,7 +110,7 @@ fn what_is_written_is_canonical_and_reads_back() {
 #[test]
 fn only_the_outer_two_levels_are_shown() {
     let mut found = Vec::new();
-    let text = br#"{"a":1,"b":{"c":2,"d":{"e":3}},"f":[4,{"g":5}],"h":{}}"#;
+    let text = br#"{"a":1,"b":{"c":2,"d":{"e":3,"e1":[4]}},"f":[4,{"g":5}],"h":{"i":[6,"j",{"k":[7]},-8,[9]]}}"#;
     read(text, |outer, key, _| found.push(format!("{outer}.{key}"))).expect("canonical");
-    assert_eq!(found, [".a", "b.c"]);
+    assert_eq!(found, [".a", "b.c", "h.i", "h.i"]);
 }

@@ -4,20 +4,46 @@
 //! Memory is constant but for one entry for each anchor that says something new, intents without an
 //! outcome, and personal values that are not there.
 
+mod anchors;
+mod epochs;
+mod facts;
+mod page;
+mod pairs;
 mod report;
+mod resume;
+mod tiles;
+mod values;
+mod walk;
 
+use rayon::prelude::*;
 use time::{Duration, OffsetDateTime};
 
+pub use page::{Page, StoredRecord};
 pub use report::{AnchorRef, Anchoring, Break, Code, Finding, Report, Tail, Values, Verdict};
+pub use resume::{Resume, ResumeError};
 
-use super::chain::Hash;
+use super::chain::{self, Hash};
+use super::key::PublicKey;
+use super::moment::Moment;
+use super::note::Note;
+use super::tree::Frontier;
 use super::trust::{Trust, TrustError};
+use anchors::{Anchors, Run};
+use facts::Facts;
+use report::Findings;
+use tiles::Checked;
+use walk::Walk;
+
+/// An intent may be without an outcome for so long before it counts as interrupted.
+const IN_FLIGHT: Duration = Duration::minutes(5);
+/// Interrupted intents that are named.
+const NAMED: usize = 100;
 
 /// Where the evidence comes from. The engine asks for it in order: anchors, tiles, then records with
 /// the values that belong to them.
-pub trait Evidence {
+pub trait Evidence: Send {
     /// Why it could not be read.
-    type Error: From<TrustError>;
+    type Error: From<Unusable> + Send;
 
     /// What the evidence says of itself.
     fn claim(&self) -> &Claim;
@@ -28,7 +54,8 @@ pub trait Evidence {
     /// When they cannot be read: the check is not made then.
     fn anchors(&mut self) -> Result<Vec<GivenAnchor>, Self::Error>;
 
-    /// Number of leaves of the tree that the tiles are of; 0 when there are no tiles.
+    /// Number of leaves of the tree that the tiles are of; 0 when there are no tiles. Asked for only
+    /// when the claim is about a bucket.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -40,7 +67,13 @@ pub trait Evidence {
     /// When it cannot be read.
     fn tile(&mut self, level: u32, index: u64) -> Result<Option<Vec<u8>>, Self::Error>;
 
-    /// Fills `page` with the next records; an empty one is the end.
+    /// Passes over that many records at the begin of the range: they were checked before.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn skip(&mut self, records: u64) -> Result<(), Self::Error>;
+
+    /// Adds the next records to an empty page; leaves it empty at the end.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -60,6 +93,17 @@ pub trait Evidence {
     fn findings(&mut self) -> Result<Vec<Finding>, Self::Error>;
 }
 
+/// What the check was to be made with, and cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The trust file.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// What an earlier check left.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+}
+
 /// What evidence says of itself. Nothing of it is believed before it was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -73,11 +117,13 @@ pub struct Claim {
     /// without a head.
     pub head: Option<(u64, Hash)>,
     /// When the evidence was gathered; anchors made later may cover more. None: no anchor may.
-    pub made_at: Option<String>,
+    pub made_at: Option<Moment>,
     /// Whether personal values are part of it.
     pub values: bool,
-    /// Whether anchors come from elsewhere than the tiles: a copy of a bucket, a bucket.
+    /// Whether anchors come from elsewhere than the tiles: a bucket or a copy of one.
     pub is_bucket: bool,
+    /// Whether it is a database, not an export.
+    pub is_database: bool,
     /// A signature over the claim: the bytes of the note, and the text that it must have.
     pub note: Option<(Vec<u8>, String)>,
 }
@@ -108,38 +154,6 @@ pub struct GivenValue {
     pub value: String,
 }
 
-/// Some records in order, in one buffer.
-#[derive(Debug, Default)]
-pub struct Page {
-    bytes: Vec<u8>,
-    lines: Vec<Line>,
-}
-
-/// What is known of a record besides its bytes.
-#[derive(Debug)]
-struct Line {
-    /// Where its bytes end; they begin where those before end.
-    end: usize,
-    /// Its hash, where the bytes are too many to be kept.
-    leaf: Option<Hash>,
-    /// Whether it lacks its newline.
-    is_cut: bool,
-    stored: Option<StoredRecord>,
-}
-
-/// What a database says of a record besides its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRecord {
-    /// Its number.
-    pub seq: u64,
-    /// The hash of its bytes.
-    pub leaf: Vec<u8>,
-    /// The chain value after it.
-    pub chain: Vec<u8>,
-    /// Its searchable columns by name.
-    pub columns: Vec<Option<String>>,
-}
-
 /// What to ask for besides what the format asks for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -149,6 +163,17 @@ pub struct Options {
     pub expect_fresh: Option<Duration>,
     /// Threads that check records; 0 for one for each core.
     pub jobs: usize,
+    /// Where an earlier check ended.
+    pub resume: Option<Resume>,
+}
+
+/// What a check gives.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was found.
+    pub report: Report,
+    /// From where a later check can go on; none when it must begin anew.
+    pub resume: Option<Resume>,
 }
 
 /// Checks all of the evidence. `progress` is told how many records are done, and of how many.
@@ -156,10 +181,284 @@ pub struct Options {
 /// # Errors
 /// When the check could not be made; nothing is known then.
 pub fn verify<E: Evidence>(
-    _evidence: &mut E,
-    _trust: &Trust,
-    _options: &Options,
-    _progress: &mut dyn FnMut(u64, u64),
-) -> Result<Report, E::Error> {
-    Err(TrustError::NoKey.into())
+    evidence: &mut E,
+    trust: &Trust,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Outcome, E::Error> {
+    // Without threads of its own the check uses those that there are.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build().ok();
+    let claim = evidence.claim().clone();
+    let mut findings = Findings::default();
+    let (first, last) = range(&claim, trust, options, &mut findings)?;
+    let is_from_begin = claim.first <= 1 && options.resume.is_none();
+    let mut anchors = Anchors::new(trust, options, is_from_begin, claim.made_at).map_err(Unusable::from)?;
+    read_anchors(evidence, options, (&mut anchors, &mut findings), pool.as_ref())?;
+    let checked = within(pool.as_ref(), || tiles::check(evidence, &anchors.runs, (first, last)))?;
+    let mut walk = Walk::new(anchors, findings, (first, last));
+    walk.has_values = claim.values;
+    let tree = match checked {
+        Checked::Unused => None,
+        Checked::Bad(detail) => {
+            walk.findings.add(Finding::whole(Code::Tile, detail));
+            None
+        }
+        Checked::Good(mut leaves) => {
+            let base = leaves.base.take();
+            walk.leaves = Some(leaves);
+            base
+        }
+    };
+    begin(&mut walk, trust, options, tree)?;
+    if options.resume.is_some() {
+        evidence.skip((first - 1).saturating_sub(claim.first.max(1) - 1))?;
+    }
+    read_records(evidence, &mut walk, trust, pool.as_ref(), progress)?;
+    finish(evidence, walk, trust, options)
 }
+
+fn within<T: Send>(pool: Option<&rayon::ThreadPool>, work: impl FnOnce() -> T + Send) -> T {
+    match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// The range to check, and what is wrong with the claim.
+fn range<E: From<Unusable>>(
+    claim: &Claim,
+    trust: &Trust,
+    options: &Options,
+    findings: &mut Findings,
+) -> Result<(u64, u64), E> {
+    let mut wrong = |detail: String| findings.add(Finding::whole(Code::Manifest, detail));
+    if claim.origin != trust.origin {
+        wrong(format!("it is about the log {:?}, not about {}", claim.origin, trust.origin));
+    }
+    let is_beyond = claim.head.is_some_and(|(head, _)| claim.last > head) && !claim.is_database;
+    if claim.first == 0 || claim.last.saturating_add(1) < claim.first || is_beyond {
+        wrong(format!("the range {} to {} is none of this log", claim.first, claim.last));
+    }
+    let mut first = claim.first.max(1);
+    if let Some(resume) = &options.resume {
+        resume.fits(trust, claim).map_err(Unusable::from)?;
+        first = resume.size + 1;
+    }
+    // Far beyond any log, and with room to count on.
+    Ok((first, claim.last.clamp(first - 1, u64::MAX >> 1)))
+}
+
+fn read_anchors<E: Evidence>(
+    evidence: &mut E,
+    options: &Options,
+    (anchors, findings): (&mut Anchors<'_>, &mut Findings),
+    pool: Option<&rayon::ThreadPool>,
+) -> Result<(), E::Error> {
+    let mut known = match &options.resume {
+        Some(resume) => Some(resume.take_up(anchors).map_err(Unusable::from)?),
+        None => None,
+    };
+    loop {
+        let mut page = evidence.anchors()?;
+        if page.is_empty() {
+            break;
+        }
+        if let Some(known) = &mut known {
+            known.pass(&mut page, findings);
+        }
+        within(pool, || anchors.page(&page, findings));
+    }
+    if known.is_some_and(|known| !known.was_seen()) {
+        return Err(Unusable::from(ResumeError::Anchor).into());
+    }
+    Ok(())
+}
+
+/// Finds tree and chain before the first record.
+fn begin(walk: &mut Walk<'_>, trust: &Trust, options: &Options, tree: Option<Frontier>) -> Result<(), Unusable> {
+    if let Some(resume) = &options.resume {
+        walk.epoch = resume.anchor.epoch;
+        walk.pairs = resume.pairs()?;
+        let (tree, chain) = resume.state()?;
+        walk.begin(Some(tree), Some(chain));
+        return Ok(());
+    }
+    if walk.first == 1 {
+        walk.begin(Some(Frontier::default()), Some(chain::genesis(&trust.origin)));
+        return Ok(());
+    }
+    let root = tree.as_ref().map(Frontier::root);
+    let fits = |run: &&Run| run.size == walk.first - 1 && root.is_none_or(|root| root == run.root);
+    let base = walk.anchors.runs.iter().rev().find(fits).map(|run| (run.epoch, run.chain));
+    if base.is_none() {
+        let detail = format!("no anchor covers just the {} records before the range", walk.first - 1);
+        walk.findings.add(Finding::whole(Code::Base, detail));
+    }
+    walk.epoch = base.map(|(epoch, _)| epoch).or_else(|| walk.anchors.runs.first().map(|run| run.epoch)).unwrap_or(1);
+    walk.begin(tree, base.map(|(_, chain)| chain));
+    Ok(())
+}
+
+fn read_records<E: Evidence>(
+    evidence: &mut E,
+    walk: &mut Walk<'_>,
+    trust: &Trust,
+    pool: Option<&rayon::ThreadPool>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), E::Error> {
+    let total = (walk.last + 1).saturating_sub(walk.first);
+    let (mut page, mut next) = (Page::default(), Page::default());
+    evidence.records(&mut page)?;
+    while !page.is_empty() {
+        let lines = page.lines();
+        next.clear();
+        // The next page is read while this one is checked.
+        let check = || lines.par_iter().with_min_len(64).map(|line| Facts::of(line, &trust.origin)).collect::<Vec<_>>();
+        let (facts, read) = within(pool, || rayon::join(check, || evidence.records(&mut next)));
+        for (facts, line) in facts.into_iter().zip(&lines) {
+            walk.record(facts, line.stored, evidence)?;
+        }
+        read?;
+        std::mem::swap(&mut page, &mut next);
+        progress(walk.count.min(total), total);
+    }
+    Ok(())
+}
+
+fn finish<E: Evidence>(
+    evidence: &mut E,
+    mut walk: Walk<'_>,
+    trust: &Trust,
+    options: &Options,
+) -> Result<Outcome, E::Error> {
+    let claim = evidence.claim().clone();
+    if walk.expected <= walk.last {
+        walk.miss(walk.last, evidence)?;
+    }
+    let is_whole = claim.head.is_none_or(|(head, _)| claim.last >= head);
+    walk.look_above(is_whole);
+    walk.look_at_anchors();
+    if claim.is_database {
+        walk.look_at_head(claim.head);
+    } else if let Some((head, value)) = claim.head
+        && head == walk.expected - 1
+        && walk.chain.is_some_and(|chain| chain != value)
+    {
+        walk.findings.add(Finding::whole(Code::Manifest, "the chain has another value at the head"));
+    }
+    if claim.values {
+        let (lost, findings) = (&walk.lost, &mut walk.findings);
+        walk.values.finish(is_whole, lost, evidence, findings)?;
+    }
+    for finding in evidence.findings()? {
+        walk.findings.add(finding);
+    }
+    if let Some((bytes, text)) = &claim.note
+        && !is_signed(bytes, text, &walk.anchors, trust)
+    {
+        walk.findings.add(Finding::whole(Code::Manifest, "its signature is not that of the key in force"));
+    }
+    look_at_last(&mut walk, options);
+    if walk.count == 0 && options.resume.is_none() {
+        walk.findings.add(Finding::whole(Code::Empty, "there are no records"));
+    }
+    Ok(sum_up(walk, &claim, trust, options, is_whole))
+}
+
+fn is_signed(bytes: &[u8], text: &str, anchors: &Anchors<'_>, trust: &Trust) -> bool {
+    let Ok(note) = Note::parse(bytes) else { return false };
+    let by = |key: &PublicKey, name: &str| note.is_signed_by(name, key);
+    note.text == text
+        && match anchors.in_force() {
+            Some((key, name)) => by(key, &name),
+            None => anchors.trusted().iter().any(|key| by(key, &trust.origin)),
+        }
+}
+
+/// Whether there is an anchor, and it is as fresh as was asked for.
+fn look_at_last(walk: &mut Walk<'_>, options: &Options) {
+    let Some((epoch, last)) = walk.anchors.newest() else {
+        let detail = if walk.anchors.given == 0 { "there are no anchors" } else { "no anchor is good" };
+        return walk.findings.add(Finding::whole(Code::Unanchored, detail));
+    };
+    let Some(limit) = options.expect_fresh else { return };
+    if last.made_at < Moment::of(options.now - limit) {
+        let (number, detail) = (last.number, format!("made at {}, longer ago than was asked for", last.made_at));
+        walk.findings.add(Finding::anchor(Code::Stale, epoch, number, detail));
+    }
+}
+
+fn sum_up(mut walk: Walk<'_>, claim: &Claim, trust: &Trust, options: &Options, is_whole: bool) -> Outcome {
+    let breaks = walk.epochs.breaks(trust, &mut walk.findings);
+    let matched = walk.anchors.runs.iter().filter(|run| run.seen.is_match && !walk.epochs.is_lost(run));
+    let mut last_good = options.resume.as_ref().map(|resume| resume.anchor);
+    let mut covered = last_good.map_or(0, |anchor| anchor.size);
+    for run in matched {
+        covered = covered.max(run.size);
+        last_good = Some(AnchorRef { epoch: run.epoch, number: run.last, size: run.size });
+    }
+    let end = walk.expected - 1;
+    let before_bad = walk.findings.first_bad_record().map_or(u64::MAX, |bad| bad.saturating_sub(1));
+    let good_until = Some(covered.min(end).min(before_bad)).filter(|good| *good >= claim.first.max(1)).unwrap_or(0);
+    let verdict = walk.findings.verdict();
+    let resume = Resume::after(&walk, trust, verdict);
+    let not_checked = not_checked(&walk, claim, options, is_whole);
+    let mut anchoring = walk.anchors.told.clone();
+    if let Some((_, last)) = walk.anchors.newest() {
+        (anchoring.made_at, anchoring.next_due) = (Some(last.made_at.to_string()), Some(last.next_due.to_string()));
+    }
+    anchoring.signer = walk.anchors.in_force().map(|(key, _)| hex::encode(key.fingerprint()));
+    let before = Moment::of(options.now - IN_FLIGHT);
+    let (interrupted, in_flight): (Vec<_>, Vec<_>) = walk.pairs.open.iter().partition(|(_, began)| **began < before);
+    let report = Report {
+        verdict,
+        origin: trust.origin.clone(),
+        first_bad_record: walk.findings.first_bad_record(),
+        first_bad_anchor: walk.findings.first_bad_anchor(),
+        good_until,
+        last_good_anchor: last_good,
+        first: walk.first,
+        last: end,
+        records: walk.count,
+        anchors: walk.anchors.given,
+        chain: walk.chain.map(hex::encode),
+        anchoring,
+        tail: walk.tail,
+        values: claim.values.then_some(walk.values.told),
+        breaks,
+        interrupted_total: count(interrupted.len()),
+        interrupted: interrupted.into_iter().take(NAMED).map(|(seq, _)| *seq).collect(),
+        in_flight: count(in_flight.len()),
+        not_checked,
+        findings_total: walk.findings.total(),
+        findings: walk.findings.into_list(),
+    };
+    Outcome { report, resume }
+}
+
+fn not_checked(walk: &Walk<'_>, claim: &Claim, options: &Options, is_whole: bool) -> Vec<String> {
+    let mut not = vec!["events that the gateway never wrote".to_owned()];
+    let mut add = |is: bool, text: String| {
+        if is {
+            not.push(text);
+        }
+    };
+    let first = claim.first.max(1);
+    add(first > 1, format!("records 1 to {}, before the range", first - 1));
+    add(walk.first > first, format!("records {first} to {}, which an earlier check went through", walk.first - 1));
+    let head = claim.head.map_or(0, |(head, _)| head);
+    add(!is_whole, format!("records {} to {head}, after the range", claim.last.saturating_add(1)));
+    add(!claim.values, "personal values, which were not given".to_owned());
+    let missing = walk.values.missing();
+    add(!is_whole && missing > 0, format!("whether {missing} personal values were erased after the range"));
+    add(options.expect_fresh.is_none(), "how old the last anchor may be (--expect-fresh)".to_owned());
+    add(!claim.is_bucket, "whether the bucket holds other anchors than these".to_owned());
+    not
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Findings that are kept in full of each code; all are counted.
 const KEPT: u64 = 100;
@@ -202,7 +202,8 @@ impl Finding {
 }
 
 /// Names an anchor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnchorRef {
     /// Its epoch.
     pub epoch: u64,
@@ -356,9 +357,14 @@ impl Findings {
         self.first_bad_anchor
     }
 
-    /// All of them, and how many there were.
-    pub(super) fn into_list(mut self) -> (Vec<Finding>, u64) {
+    /// How many there were.
+    pub(super) fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Those that were kept.
+    pub(super) fn into_list(mut self) -> Vec<Finding> {
         self.kept.sort_by_key(|finding| (std::cmp::Reverse(finding.code.verdict()), finding.record, finding.anchor));
-        (self.kept, self.counts.values().sum())
+        self.kept
     }
 }

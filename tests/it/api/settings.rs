@@ -104,7 +104,7 @@ async fn what_the_operator_pins_stays(db: Db) {
     assert_eq!(root.roles, ["admin"]);
     let gateway = Gateway::of(running).await;
     let added: Vec<Value> = gateway.records_about("user:create").await;
-    assert!(added.iter().any(|record| record["detail"]["email"] == "root@example.com"));
+    assert_eq!(gateway.beside(&added[0], "email").await.as_deref(), Some("root@example.com"));
     let pinned = one(&gateway, "session_max_hours").await;
     assert_eq!((&pinned["value"], &pinned["origin"]), (&json!(4), &json!("environment")));
     let target = "/api/v1/settings/session_max_hours";

@@ -59,6 +59,7 @@ fn full(text: &str) -> Event {
     let many = || vec![own(); 40];
     (event.reasons, event.challenges, event.errors) = (many(), many(), many());
     event.detail = (0..40).map(|n| (format!("{n}{}", text.chars().take(99).collect::<String>()), own())).collect();
+    event.private = event.detail.clone();
     let deep = (0..9).fold(Value::from(text), |inner, n| {
         if n % 2 == 0 { [inner].into_iter().collect() } else { Value::from([(own(), inner)]) }
     });

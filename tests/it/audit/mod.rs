@@ -2,7 +2,10 @@
 
 mod append;
 mod hostile;
+pub mod keeper;
 mod outage;
+mod private;
 mod recovery;
+mod search;
 mod store;
 mod verify;

@@ -1,7 +1,7 @@
 //! The guards of the tables, and the schema itself.
 
-use rack_gateway::audit::{Event, EventKind};
-use rack_gateway::store::{Options, Store, StoreError};
+use rack_gateway::audit::{Event, EventKind, Keeper};
+use rack_gateway::store::{AnchorRow, EpochRow, Options, RecordFilter, Store, StoreError};
 
 use super::append::{all, assert_whole, writer};
 use crate::harness::db::Db;
@@ -9,7 +9,7 @@ use crate::harness::postgres;
 use crate::identity::{NOW, alice, session};
 
 mod both {
-    crate::on_both!(records_are_only_added, the_schema, concurrent_migrations);
+    crate::on_both!(records_are_only_added, what_lies_beside_the_records, the_schema, concurrent_migrations);
 }
 
 async fn records_are_only_added(db: Db) {
@@ -37,6 +37,45 @@ async fn records_are_only_added(db: Db) {
     let records = all(&store).await;
     assert_whole(&records);
     assert_eq!(records.len(), 2);
+}
+
+/// A row of each table beside the records, whatever it may say.
+const BESIDE: &str = "INSERT INTO audit_nodes VALUES (1, 0, HASH); \
+     INSERT INTO audit_anchors VALUES (1, 1, 0, HASH, HASH, HASH, HASH, 'x', 'x', TRUE); \
+     INSERT INTO audit_epochs VALUES (2, 2, 1); INSERT INTO audit_private VALUES (1, 'src_ip', SALT, 'x')";
+
+async fn what_lies_beside_the_records(db: Db) {
+    let bytes = |count: usize| match &db {
+        Db::Sqlite(_) => format!("x'{}'", "ab".repeat(count)),
+        Db::Postgres(_) => format!("decode('{}', 'hex')", "ab".repeat(count)),
+    };
+    db.execute(&BESIDE.replace("HASH", &bytes(32)).replace("SALT", &bytes(16))).await;
+    let tables =
+        [("audit_nodes", "hash"), ("audit_anchors", "root"), ("audit_epochs", "seq"), ("audit_private", "value")];
+    for (table, column) in tables {
+        let mut refused = vec![format!("UPDATE {table} SET {column} = {column}")];
+        if table != "audit_private" {
+            refused.push(format!("DELETE FROM {table}"));
+        }
+        match &db {
+            Db::Postgres(_) => refused.push(format!("TRUNCATE {table}")),
+            // The same node may be added again.
+            Db::Sqlite(_) if table == "audit_nodes" => {
+                refused.push(format!(
+                    "INSERT OR REPLACE INTO audit_nodes SELECT level, idx, {} FROM audit_nodes",
+                    bytes(31)
+                ));
+                refused.push(
+                    "INSERT OR REPLACE INTO audit_nodes SELECT level, idx, zeroblob(32) FROM audit_nodes".to_owned(),
+                );
+            }
+            Db::Sqlite(_) => refused.push(format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}")),
+        }
+        for sql in refused {
+            db.try_execute(&sql).await.expect_err(&sql);
+        }
+    }
+    db.execute("DELETE FROM audit_private WHERE value = 'x'").await;
 }
 
 async fn the_schema(db: Db) {
@@ -87,6 +126,7 @@ async fn a_serving_role_can_serve_and_no_more() {
     store.credential_create(session("c1", "u1", 1), NOW).await.expect("a session");
     store.sweep(NOW).await.expect("a sweep");
     store.user_delete("u1").await.expect("deleted");
+    serves_the_log(&store).await;
     let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("connect");
     for sql in [
         "ALTER TABLE audit_records DISABLE TRIGGER USER",
@@ -96,10 +136,43 @@ async fn a_serving_role_can_serve_and_no_more() {
         "TRUNCATE users CASCADE",
         "UPDATE identity_epoch SET epoch = 1",
         "UPDATE audit_head SET origin = 'x'",
+        "UPDATE audit_private SET value = 'x'",
+        "TRUNCATE audit_private",
+        "DELETE FROM audit_nodes",
+        "UPDATE audit_anchors SET size = 0",
+        "DELETE FROM audit_epochs",
+        "DELETE FROM audit_words",
+        "DELETE FROM audit_indexed",
         "CREATE TABLE mine (id int)",
     ] {
         sqlx::raw_sql(sql).execute(&mut connection).await.expect_err(sql);
     }
+}
+
+/// All that a gateway does with what lies beside the records.
+async fn serves_the_log(store: &Store) {
+    let keeper = Keeper::new(store.clone());
+    let (_, head) = store.head().await.expect("the head").expect("a head");
+    keeper.catch_up(head.seq).await.expect("a tree");
+    keeper.index(head.seq).await.expect("an index");
+    store.nodes_add(1, 0, vec![[1; 32]]).await.expect("a node");
+    store.epoch_add(EpochRow { number: 2, seq: 1, kept: 0 }).await.expect("an epoch");
+    let anchor = AnchorRow {
+        epoch: 1,
+        number: 1,
+        size: 0,
+        root: [0; 32],
+        chain: [0; 32],
+        checkpoint: vec![],
+        meta: vec![],
+        made_at: String::new(),
+        next_due: String::new(),
+        development: true,
+    };
+    store.anchor_add(&anchor).await.expect("an anchor");
+    store.private_erase(&[(2, "src_ip".to_owned())]).await.expect("erased");
+    let filter = RecordFilter { text: Some("list".to_owned()), ..RecordFilter::default() };
+    assert_eq!(store.records_search(&filter, None, 9).await.expect("a search").len(), 1);
 }
 
 #[tokio::test]

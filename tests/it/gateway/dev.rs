@@ -78,7 +78,10 @@ async fn the_first_screen_is_enough_to_begin() {
     let data = tempfile::tempdir().unwrap();
     let dev = Dev::start(data.path()).await;
     let [gateway, rack, idp, metrics] = ["gateway", "rack", "sign-in", "metrics"].map(|name| dev.address(name));
-    assert_eq!(Ask::get("/api/v1/ready", "").local().send(gateway).await.status(), 200);
+    let ready = Ask::get("/api/v1/ready", "").local().send(gateway).await;
+    assert_eq!(ready.status(), 200, "{}", text(&ready));
+    let anchors = &json(&ready)["anchors"];
+    assert_eq!((&anchors["state"], &anchors["development"]), (&"green".into(), &true.into()), "{anchors}");
     assert_eq!(Ask::get("/metrics", "").local().send(metrics).await.status(), 200);
     assert_eq!(Ask::get("/apps?", "").local().send(rack).await.status(), 401, "the rack has a password of its own");
     assert_eq!(json(&Ask::get("/jwks", "").local().send(idp).await)["keys"][0]["alg"], "ES256");
@@ -168,7 +171,7 @@ async fn what_was_pasted_goes_on_working_after_a_restart() {
         let answer = Ask::get("/apps?", authorization).local().send(second.address("gateway")).await;
         assert_eq!(answer.status(), 200, "{person}: {}", text(&answer));
     }
-    for file in ["tokens.json", "secret.key"] {
+    for file in ["tokens.json", "secret.key", "anchor.key"] {
         let permissions = data.path().join(file).metadata().unwrap().permissions();
         let mode = std::os::unix::fs::PermissionsExt::mode(&permissions);
         assert_eq!(mode & 0o777, 0o600, "{file} is nobody else's");

@@ -12,6 +12,7 @@ use rack_gateway::clock::Clock;
 use rack_gateway::config::{Catalog, RackSettings, Site, Trust, WorkloadSettings};
 use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
+use rack_gateway::proof::commitment::commit;
 use rack_gateway::store::Record;
 use rack_gateway::upstream::Limits;
 use rack_gateway::vault::Keyring;
@@ -103,6 +104,15 @@ impl Gateway {
         all.iter().map(parse_record).filter(|record| record["action"] == action).collect()
     }
 
+    /// A personal value beside a record, which must hold the commitment to it.
+    pub async fn beside(&self, record: &serde_json::Value, name: &str) -> Option<String> {
+        let seq = record["seq"].as_u64().unwrap();
+        let rows = self.running.gate.store.private_of(seq, seq).await.unwrap();
+        let row = rows.into_iter().find(|row| row.name == name)?;
+        assert_eq!(record["private"][name], hex::encode(commit(&row.salt, &row.value)));
+        Some(row.value)
+    }
+
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
         let report =
@@ -143,6 +153,7 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
         workloads: WorkloadSettings::default(),
         yubico: None,
         catalog: Catalog::unpinned(),
+        anchors: None,
         admins: Vec::new(),
         limits: Limits::default(),
         listener,

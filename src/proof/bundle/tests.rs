@@ -1,0 +1,1 @@
+//! Exports, honest and hostile.

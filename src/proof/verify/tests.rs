@@ -1,0 +1,1 @@
+//! The engine, finding by finding.
