@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::address::AddressError;
 use super::config::ConfigError;
 use super::text::plain;
+use crate::proof::bundle::BundleError;
+use crate::proof::trust::TrustError;
 
 /// An answer that says no (RFC 9457, or RFC 6749 §5.2 from the token endpoint).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +117,14 @@ pub(super) enum ClientError {
     Command { command: String, cause: std::io::Error },
     #[error("the operating system has no randomness: {0}")]
     Randomness(String),
+    #[error("{0}")]
+    Evidence(#[from] BundleError),
+    #[error("{path} is no trust file: {cause}")]
+    TrustFile { path: PathBuf, cause: TrustError },
+    #[error("{path}: {cause}")]
+    State { path: PathBuf, cause: String },
+    #[error("{path} cannot be read: {cause}")]
+    File { path: PathBuf, cause: std::io::Error },
     #[error("cannot read or write: {0}")]
     Io(#[from] std::io::Error),
     #[error("{0}")]
@@ -162,6 +172,10 @@ impl ClientError {
             | Self::Config(_)
             | Self::Command { .. }
             | Self::Randomness(_)
+            | Self::Evidence(_)
+            | Self::TrustFile { .. }
+            | Self::State { .. }
+            | Self::File { .. }
             | Self::Io(_)
             | Self::Json(_) => 3,
         }

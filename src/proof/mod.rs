@@ -10,6 +10,7 @@ pub mod commitment;
 pub mod key;
 pub mod moment;
 pub mod note;
+pub mod record_proof;
 pub mod tile;
 pub mod tree;
 pub mod trust;

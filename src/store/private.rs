@@ -98,9 +98,16 @@ impl Store {
         let (seq, last_name) = after.map_or((0, ""), |(seq, name)| (*seq, name.as_str()));
         let behind = vec![stored(seq)?.into(), last_name.into(), stored(limit)?.into()];
         let (sql, values) = self.find_sql(whose, name, behind)?;
+        // The number of the table that is read first, so that nothing has to be sorted.
+        let key = match (whose, self.backend()) {
+            (PrivateOf::Record(_), _) => "p.seq",
+            (PrivateOf::ActedBy(_), _) => "r.seq",
+            (PrivateOf::About(_), Backend::Sqlite) => "w.rowid",
+            (PrivateOf::About(_), Backend::Postgres) => "w.seq",
+        };
         let sql = format!(
-            "SELECT p.seq, p.name FROM {sql} AND p.seq >= $1 AND (p.seq > $1 OR p.name > $2) \
-             ORDER BY p.seq, p.name LIMIT $3"
+            "SELECT p.seq, p.name FROM {sql} AND {key} >= $1 AND ({key} > $1 OR p.name > $2) \
+             ORDER BY {key}, p.name LIMIT $3"
         );
         let rows = self.select(&sql, values).await?;
         rows.iter().map(|row| Ok((loaded(row.try_get_by_index(0)?)?, row.try_get_by_index(1)?))).collect()
@@ -184,11 +191,18 @@ impl Store {
             erased += done.await?;
         }
         if self.backend() == Backend::Sqlite {
-            // The journal still holds the pages as they were.
-            let db = self.inner.write.clone();
-            self.run(async move { Ok(db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(|_| ())?) })
-                .await?;
+            self.fold_journal().await;
         }
         Ok(erased)
+    }
+
+    /// The journal still holds the pages as they were. Somebody who reads may be in the way; then the next
+    /// checkpoint does it.
+    async fn fold_journal(&self) {
+        let db = self.inner.write.clone();
+        let folding = async move { Ok(db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(|_| ())?) };
+        if let Err(error) = self.run(folding).await {
+            tracing::debug!(%error, "the journal was not folded into the database file yet");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! `audit`: the log of what happened, as the gateway shows it and as files prove it.
 
 mod export;
+mod proof;
 mod search;
+mod verify;
+mod watch;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +23,21 @@ pub(super) enum AuditCommand {
     /// anchors, so it may hold a little more than was asked for. JSON lines and CSV hold what matches. It asks for a
     /// second factor of the last ten minutes, and the gateway records who exported what.
     Export(export::ExportArguments),
+    /// Check an export against what you trust: rack-gateway audit verify audit.tar --trust trust.json.
+    ///
+    /// Needs no gateway, no database and no secret. Hashes every record from its bytes, and compares chain, tree,
+    /// anchors and personal values. Exit code: 0 verified, 1 tampered, 2 incomplete, 3 could not be checked.
+    Verify(verify::VerifyArguments),
+    /// Take the proof of one record out of an export, as a file of its own.
+    Prove(proof::ProveArguments),
+    /// Check the proof of one record. Exit code: 0 good, 1 not, 3 could not be checked.
+    CheckProof(proof::CheckArguments),
+    /// Ask the gateway for its newest anchor again and again, and keep the last one, so that it cannot show
+    /// one history to you and another to others.
+    ///
+    /// Exit code: 1 when anchors contradict each other or are not signed by a key that counts, 2 when the next one is
+    /// overdue or a break was declared, 3 when the gateway cannot be asked (with --once).
+    Watch(watch::WatchArguments),
 }
 
 /// Which records.
@@ -81,5 +99,9 @@ pub(super) fn audit(command: &AuditCommand, global: &Global, world: &mut World<'
     match command {
         AuditCommand::Search(arguments) => block_on(search::search(arguments, global, world)),
         AuditCommand::Export(arguments) => block_on(export::export(arguments, global, world)),
+        AuditCommand::Verify(arguments) => verify::verify(arguments, global, world),
+        AuditCommand::Prove(arguments) => proof::prove(arguments, global, world),
+        AuditCommand::CheckProof(arguments) => proof::check(arguments, global, world),
+        AuditCommand::Watch(arguments) => block_on(watch::watch(arguments, global, world)),
     }
 }

@@ -18,7 +18,7 @@ struct Notes {
 }
 
 /// The anchors of a copy, and what was found wrong with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BucketCopy {
     folder: PathBuf,
     origin: String,

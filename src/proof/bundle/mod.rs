@@ -13,9 +13,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::anchor::{Checkpoint, Meta};
 use super::canonical::{self, MAX_INTEGER, Scalar, Value, push_value};
-use super::note::MAX_BYTES;
-use super::tile::{TileId, WIDTH};
+use super::chain;
+use super::moment::Moment;
+use super::note::{MAX_BYTES, Note};
+use super::record_proof::RecordProof;
+use super::tile::{TileId, Tiles, WIDTH, needed};
+use super::tree::is_included;
 use super::verify::{Claim, Code, Evidence, Finding, GivenAnchor, GivenValue, Page, Unusable};
 use bucket::BucketCopy;
 use lines::{Line, Lines};
@@ -77,6 +82,15 @@ impl BundleError {
     fn io(path: &Path, cause: io::Error) -> Self {
         Self::Io { path: path.to_owned(), cause }
     }
+}
+
+/// Where to begin within an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Not after this record.
+    Record(u64),
+    /// Not after the first record of this time.
+    Time(Moment),
 }
 
 /// An export, opened.
@@ -149,6 +163,77 @@ impl Bundle {
         self.source.names().filter_map(|name| self.source.length(name)).sum()
     }
 
+    /// The record to begin at: the first one behind the last anchor before `since`, that of the export
+    /// when there is none. Nothing is believed of that anchor yet.
+    ///
+    /// # Errors
+    /// When the anchors cannot be read.
+    pub fn begin_for(&self, since: Since) -> Result<u64, BundleError> {
+        let mut begin = self.claim.first.max(1);
+        let mut look = |anchor: &GivenAnchor| {
+            let note = Note::parse(&anchor.meta).ok();
+            let Some(meta) = note.and_then(|note| Meta::parse(&note.text)) else { return };
+            let is_before = match since {
+                Since::Record(seq) => meta.size < seq,
+                Since::Time(time) => meta.last_ts.as_deref().and_then(Moment::parse).is_some_and(|last| last < time),
+            };
+            if is_before && meta.size <= self.claim.last {
+                begin = begin.max(meta.size + 1);
+            }
+        };
+        let mut source = match &self.anchors {
+            AnchorSource::Export(_) => AnchorSource::Export(Lines::new(&self.source, "anchors/")),
+            AnchorSource::Copy(copy) => AnchorSource::Copy(copy.clone()),
+        };
+        loop {
+            let page = source.next(&self.source)?;
+            if page.is_empty() {
+                return Ok(begin);
+            }
+            page.iter().for_each(&mut look);
+        }
+    }
+
+    /// The proof of record `seq`, in the tree of the newest anchor of the export.
+    ///
+    /// # Errors
+    /// When the export does not hold the record, an anchor that covers it, or the tiles between.
+    pub fn prove(&mut self, seq: u64) -> Result<RecordProof, BundleError> {
+        let absent = |what: String| BundleError::Absent(what);
+        let mut newest = None;
+        loop {
+            let page = self.anchors()?;
+            let Some(last) = page.into_iter().next_back() else { break };
+            newest = Some(last);
+        }
+        let anchor = newest.ok_or_else(|| absent("this export holds no anchor".to_owned()))?;
+        let note = Note::parse(&anchor.checkpoint).ok();
+        let checkpoint = note.as_ref().and_then(|note| Checkpoint::parse(&note.text));
+        let checkpoint = checkpoint.ok_or_else(|| absent("the last anchor of this export is none".to_owned()))?;
+        if seq == 0 || checkpoint.size < seq {
+            return Err(absent(format!("the last anchor of this export covers records 1 to {}", checkpoint.size)));
+        }
+        let record = self.record(seq)?;
+        let mut tiles = Tiles::default();
+        for id in needed(checkpoint.size, &[seq - 1]) {
+            if let Some(bytes) = self.tile(id.level, id.index)? {
+                let (hashes, _) = bytes.as_chunks::<32>();
+                let width = u64::try_from(hashes.len()).unwrap_or_default();
+                tiles.insert(TileId { width, ..id }, hashes.to_vec());
+            }
+        }
+        let place = (seq - 1, checkpoint.size);
+        let path = tiles.inclusion(place.0, place.1).filter(|path| {
+            let leaf = chain::leaf(&record);
+            is_included(&leaf, place, path, &checkpoint.root)
+        });
+        let path = path.ok_or_else(|| {
+            absent(format!("the tiles of this export do not lead from record {seq} to the root: verify it"))
+        })?;
+        let checkpoint = String::from_utf8(anchor.checkpoint).unwrap_or_default();
+        Ok(RecordProof { record, seq, path, checkpoint })
+    }
+
     /// The bytes of record `seq`, as the export has it at its place.
     ///
     /// # Errors
@@ -187,14 +272,25 @@ impl Bundle {
         }
     }
 
-    fn next_anchor(&mut self) -> Result<Option<GivenAnchor>, BundleError> {
-        let mut line = Vec::new();
-        let AnchorSource::Export(lines) = &mut self.anchors else { return Ok(None) };
-        Ok(match lines.next(&self.source, &mut line)? {
-            None => None,
-            Some(Line::Whole) => Some(anchor_of(&line).unwrap_or_else(no_anchor)),
-            Some(Line::Cut | Line::Oversized(_)) => Some(no_anchor()),
-        })
+}
+
+impl AnchorSource {
+    /// The next anchors; none at the end.
+    fn next(&mut self, source: &Source) -> Result<Vec<GivenAnchor>, BundleError> {
+        let lines = match self {
+            Self::Copy(copy) => return copy.next(ANCHORS),
+            Self::Export(lines) => lines,
+        };
+        let (mut page, mut line) = (Vec::new(), Vec::new());
+        while page.len() < ANCHORS {
+            line.clear();
+            page.push(match lines.next(source, &mut line)? {
+                None => break,
+                Some(Line::Whole) => anchor_of(&line).unwrap_or_else(no_anchor),
+                Some(Line::Cut | Line::Oversized(_)) => no_anchor(),
+            });
+        }
+        Ok(page)
     }
 }
 
@@ -206,16 +302,7 @@ impl Evidence for Bundle {
     }
 
     fn anchors(&mut self) -> Result<Vec<GivenAnchor>, BundleError> {
-        if let AnchorSource::Copy(copy) = &mut self.anchors {
-            return copy.next(ANCHORS);
-        }
-        let mut page = Vec::new();
-        while page.len() < ANCHORS
-            && let Some(anchor) = self.next_anchor()?
-        {
-            page.push(anchor);
-        }
-        Ok(page)
+        self.anchors.next(&self.source)
     }
 
     fn tree_size(&mut self) -> Result<u64, BundleError> {

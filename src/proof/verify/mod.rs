@@ -11,6 +11,7 @@ mod page;
 mod pairs;
 mod report;
 mod resume;
+mod show;
 mod tiles;
 mod values;
 mod walk;
@@ -165,6 +166,8 @@ pub struct Options {
     pub jobs: usize,
     /// Where an earlier check ended.
     pub resume: Option<Resume>,
+    /// The record to begin at, one behind the size of an anchor: what is before is not looked at.
+    pub since: Option<u64>,
 }
 
 /// What a check gives.
@@ -210,9 +213,11 @@ pub fn verify<E: Evidence>(
         }
     };
     begin(&mut walk, trust, options, tree)?;
-    if options.resume.is_some() {
-        evidence.skip((first - 1).saturating_sub(claim.first.max(1) - 1))?;
+    let passed = first - claim.first.max(1);
+    if passed > 0 {
+        evidence.skip(passed)?;
     }
+    walk.values.pass(claim.first.max(1)..first);
     read_records(evidence, &mut walk, trust, pool.as_ref(), progress)?;
     finish(evidence, walk, trust, options)
 }
@@ -239,7 +244,7 @@ fn range<E: From<Unusable>>(
     if claim.first == 0 || claim.last.saturating_add(1) < claim.first || is_beyond {
         wrong(format!("the range {} to {} is none of this log", claim.first, claim.last));
     }
-    let mut first = claim.first.max(1);
+    let mut first = claim.first.max(1).max(options.since.unwrap_or(1));
     if let Some(resume) = &options.resume {
         resume.fits(trust, claim).map_err(Unusable::from)?;
         first = resume.size + 1;
@@ -399,7 +404,9 @@ fn sum_up(mut walk: Walk<'_>, claim: &Claim, trust: &Trust, options: &Options, i
     }
     let end = walk.expected - 1;
     let before_bad = walk.findings.first_bad_record().map_or(u64::MAX, |bad| bad.saturating_sub(1));
-    let good_until = Some(covered.min(end).min(before_bad)).filter(|good| *good >= claim.first.max(1)).unwrap_or(0);
+    // What an earlier check went through is good as well; what was passed over on request is not.
+    let first = if options.resume.is_some() { claim.first.max(1) } else { walk.first };
+    let good_until = Some(covered.min(end).min(before_bad)).filter(|good| *good >= first).unwrap_or(0);
     let verdict = walk.findings.verdict();
     let resume = Resume::after(&walk, trust, verdict);
     let not_checked = not_checked(&walk, claim, options, is_whole);
@@ -417,7 +424,7 @@ fn sum_up(mut walk: Walk<'_>, claim: &Claim, trust: &Trust, options: &Options, i
         first_bad_anchor: walk.findings.first_bad_anchor(),
         good_until,
         last_good_anchor: last_good,
-        first: walk.first,
+        first,
         last: end,
         records: walk.count,
         anchors: walk.anchors.given,
@@ -445,7 +452,8 @@ fn not_checked(walk: &Walk<'_>, claim: &Claim, options: &Options, is_whole: bool
     };
     let first = claim.first.max(1);
     add(first > 1, format!("records 1 to {}, before the range", first - 1));
-    add(walk.first > first, format!("records {first} to {}, which an earlier check went through", walk.first - 1));
+    let why = if options.resume.is_some() { "which an earlier check went through" } else { "before what was asked for" };
+    add(walk.first > first, format!("records {first} to {}, {why}", walk.first - 1));
     let head = claim.head.map_or(0, |(head, _)| head);
     add(!is_whole, format!("records {} to {head}, after the range", claim.last.saturating_add(1)));
     add(!claim.values, "personal values, which were not given".to_owned());

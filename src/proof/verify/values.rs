@@ -1,6 +1,7 @@
 //! Personal values beside the records: each matches its commitment, or was erased on the record.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::pairs::Lost;
 use super::report::{Findings, Values};
@@ -21,10 +22,17 @@ pub(super) struct ValueCheck {
     missing: BTreeSet<Name>,
     /// Values that were erased by a record before theirs was seen.
     erased: BTreeSet<Name>,
+    /// Records that are passed over.
+    passed: Range<u64>,
     pub(super) told: Values,
 }
 
 impl ValueCheck {
+    /// Values of these records are not looked at.
+    pub(super) fn pass(&mut self, records: Range<u64>) {
+        self.passed = records;
+    }
+
     /// The next value that is in order.
     fn advance<E: Evidence>(&mut self, evidence: &mut E, findings: &mut Findings) -> Result<(), E::Error> {
         self.has_begun = true;
@@ -40,8 +48,10 @@ impl ValueCheck {
                 continue;
             }
             self.before = Some(name);
-            self.next = Some(value);
-            break;
+            if !self.passed.contains(&seq) {
+                self.next = Some(value);
+                break;
+            }
         }
         Ok(())
     }

@@ -100,7 +100,8 @@ pub async fn database() -> String {
 
 /// A copy of a database of the shared cluster; its name. Cuts all connections to it.
 pub async fn copy(original: &str) -> String {
-    let name = format!("copy_of_{original}");
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("copy_{}_of_{original}", COUNT.fetch_add(1, Ordering::Relaxed));
     let cluster = shared().await;
     for _ in 0..20 {
         cluster.execute("postgres", &cut(original)).await;
