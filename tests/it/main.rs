@@ -25,3 +25,4 @@ mod sign_in;
 mod step_up;
 mod tidy;
 mod vault;
+mod verifier;

@@ -5,6 +5,7 @@
 //! outcome, and personal values that are not there.
 
 mod anchors;
+mod bucket;
 mod epochs;
 mod facts;
 mod page;
@@ -19,6 +20,7 @@ mod walk;
 use rayon::prelude::*;
 use time::{Duration, OffsetDateTime};
 
+pub use bucket::{Shelf, parse_key};
 pub use page::{Page, StoredRecord};
 pub use report::{AnchorRef, Anchoring, Break, Code, Finding, Report, Tail, Values, Verdict};
 pub use resume::{Resume, ResumeError};
@@ -170,6 +172,14 @@ pub struct Options {
     pub since: Option<u64>,
 }
 
+impl Options {
+    /// Nothing more than the format asks for.
+    #[must_use]
+    pub const fn new(now: OffsetDateTime) -> Self {
+        Self { now, expect_fresh: None, jobs: 0, resume: None, since: None }
+    }
+}
+
 /// What a check gives.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -213,6 +223,9 @@ pub fn verify<E: Evidence>(
         }
     };
     begin(&mut walk, trust, options, tree)?;
+    if claim.head.is_none() {
+        walk.forget_stored();
+    }
     let passed = first - claim.first.max(1);
     if passed > 0 {
         evidence.skip(passed)?;
@@ -452,7 +465,8 @@ fn not_checked(walk: &Walk<'_>, claim: &Claim, options: &Options, is_whole: bool
     };
     let first = claim.first.max(1);
     add(first > 1, format!("records 1 to {}, before the range", first - 1));
-    let why = if options.resume.is_some() { "which an earlier check went through" } else { "before what was asked for" };
+    let why =
+        if options.resume.is_some() { "which an earlier check went through" } else { "before what was asked for" };
     add(walk.first > first, format!("records {first} to {}, {why}", walk.first - 1));
     let head = claim.head.map_or(0, |(head, _)| head);
     add(!is_whole, format!("records {} to {head}, after the range", claim.last.saturating_add(1)));

@@ -286,6 +286,10 @@ pub struct Anchoring {
     /// Until when that one promised the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+    /// Largest difference between when an anchor says it was made and when the bucket says it was
+    /// written, in seconds; known only where the bucket itself was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_s: Option<u64>,
 }
 
 /// The records after the last good anchor.

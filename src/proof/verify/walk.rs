@@ -95,6 +95,11 @@ impl<'t> Walk<'t> {
         self.compare();
     }
 
+    /// A database without a head does not say with which chain value it begins.
+    pub(super) const fn forget_stored(&mut self) {
+        self.stored = None;
+    }
+
     /// Compares the anchors of the size that was reached.
     fn compare(&mut self) {
         let size = self.expected - 1;
