@@ -1,13 +1,16 @@
 //! The one integration binary: requests in, effects out, against the real library, the real binary
 //! and both databases.
 
+mod anchor;
 mod anchoring;
 mod api;
 mod attacks;
 mod audit;
+mod audit_api;
 mod client;
 mod compile_fail;
 mod dev_rack;
+mod evidence;
 mod factors;
 mod failure;
 mod gateway;
@@ -23,6 +26,7 @@ mod routes;
 mod rows;
 mod sign_in;
 mod step_up;
+mod tamper;
 mod tidy;
 mod vault;
 mod verifier;

@@ -120,6 +120,11 @@ impl Gateway {
         let outcome = live::verify(&self.running.gate.store, None, &options, |_, _| {}).await.unwrap();
         let found: Vec<_> = outcome.report.findings.iter().map(|finding| finding.code).collect();
         assert_eq!(found, [Code::Unanchored], "{:?}", outcome.report);
+        let people = self.running.gate.store.user_list(None, 100).await.unwrap();
+        for record in self.records().await {
+            let known = people.iter().find(|user| String::from_utf8_lossy(&record.canon).contains(&user.email));
+            assert_eq!(known, None, "no e-mail is in a record: {record:?}");
+        }
         self.running.stop().await;
     }
 }
