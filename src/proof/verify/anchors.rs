@@ -230,6 +230,9 @@ impl<'t> Anchors<'t> {
         if meta.origin != origin {
             return wrong(format!("made for the log {:?}, not for {origin}", meta.origin));
         }
+        if meta.last_ts.is_some() != (meta.size > 0) {
+            return wrong("it names a last record, or none, against its size".to_owned());
+        }
         if !self.is_here(meta) {
             return wrong("made for another place than the trust file names".to_owned());
         }

@@ -37,7 +37,7 @@ impl Epochs {
         let Some(last) = anchors.last_below(number) else {
             return Some("it names the last anchor before the break, but there is none".to_owned());
         };
-        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, last.checkpoint, last.size) {
+        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, Some(last.checkpoint), last.size) {
             return Some(format!("the last anchor before the break is {} ({} records)", last.number, last.size));
         }
         let is_kept = |run: &Run| run.epoch < number && run.size == declared.kept;

@@ -99,7 +99,7 @@ fn meta(number: u64, (tree, value): (&Frontier, Hash), key: &Key, before: Option
         chain: value,
         development: false,
         epoch: 1,
-        last_ts: None,
+        last_ts: (tree.size() > 0).then(|| time_text(now)),
         made_at: time_text(now),
         next_due: time_text(now + Duration::minutes(2)),
         next_key: None,
