@@ -3,6 +3,7 @@
 mod bundles;
 mod command;
 mod proofs;
+mod watch;
 
 use std::path::Path;
 
