@@ -350,6 +350,7 @@ fn finish<E: Evidence>(
     options: &Options,
 ) -> Result<Outcome, E::Error> {
     let claim = evidence.claim().clone();
+    walk.remember();
     if walk.expected <= walk.last {
         walk.miss(walk.last, evidence)?;
     }
@@ -380,6 +381,7 @@ fn finish<E: Evidence>(
     if walk.count == 0 && options.resume.is_none() {
         walk.findings.add(Finding::whole(Code::Empty, "there are no records"));
     }
+    walk.look_at_silence();
     Ok(sum_up(walk, &claim, trust, options, is_whole))
 }
 
