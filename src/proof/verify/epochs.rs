@@ -52,7 +52,8 @@ impl Epochs {
 
     /// Whether what an anchor covers was lost in a break, as far as can be known.
     pub(super) fn is_lost(&self, run: &Run) -> bool {
-        run.epoch < self.begin || self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
+        run.epoch < self.begin
+            || self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
     }
 
     /// Anchors of epochs that no record declares; `end` is the last record that was reached.

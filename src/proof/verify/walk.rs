@@ -292,20 +292,17 @@ impl<'t> Walk<'t> {
             if !is_whole || self.epochs.is_lost(run) {
                 continue;
             }
-            match (run.is_later, later) {
-                (false, _) => is_missing = true,
-                (true, None) => later = Some((run.epoch, run.first, run.size)),
-                (true, Some(_)) => {}
+            if run.is_later {
+                later = later.max(Some(run.size));
+            } else {
+                is_missing = true;
             }
         }
         if is_missing {
             let detail = "records that were anchored are missing at the end";
             self.findings.add(Finding::record(Code::Missing, end + 1, detail));
         }
-        if let Some((epoch, first, size)) = later {
-            let detail = format!("it covers {size} records, but the export was made before it and ends at {end}");
-            self.findings.add(Finding::anchor(Code::Later, epoch, first, detail));
-        }
+        self.anchors.told.later_size = later;
         if let Some((size, _)) = self.promise {
             self.tail.records = end.saturating_sub(size);
         }
