@@ -361,8 +361,8 @@ async fn index_postgres(
         return Ok(false);
     }
     let (numbers, words): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
-    let insert = "INSERT INTO audit_words (seq, words) \
-         SELECT seq, array_to_tsvector(string_to_array(words, ' ')) FROM UNNEST($1::int8[], $2::text[]) AS t (seq, words)";
+    let insert = "INSERT INTO audit_words (seq, words) SELECT seq, array_to_tsvector(string_to_array(words, ' ')) \
+         FROM UNNEST($1::int8[], $2::text[]) AS t (seq, words)";
     sqlx::query(insert).bind(numbers).bind(words).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(true)

@@ -1,6 +1,7 @@
 //! The one integration binary: requests in, effects out, against the real library, the real binary
 //! and both databases.
 
+mod anchor;
 mod anchoring;
 mod api;
 mod attacks;
@@ -9,6 +10,7 @@ mod audit_api;
 mod client;
 mod compile_fail;
 mod dev_rack;
+mod evidence;
 mod factors;
 mod failure;
 mod gateway;
@@ -24,5 +26,6 @@ mod routes;
 mod rows;
 mod sign_in;
 mod step_up;
+mod tamper;
 mod tidy;
 mod vault;

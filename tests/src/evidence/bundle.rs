@@ -8,6 +8,7 @@ use std::path::Path;
 use rack_gateway::proof::anchor::{ObjectKey, epoch_origin};
 use rack_gateway::proof::chain;
 use rack_gateway::proof::chain::Hash;
+use rack_gateway::proof::note::Note;
 use rack_gateway::proof::tile::{TileId, WIDTH, needed};
 use rack_gateway::proof::tree::Frontier;
 use serde_json::{Value as Json, json};
@@ -131,6 +132,22 @@ impl Bundle {
             })
             .collect();
         self.change_manifest(|manifest| manifest["files"] = json!(files));
+    }
+
+    /// With one more file, which the manifest does not know of.
+    #[must_use]
+    pub fn with(mut self, name: &str, bytes: &[u8]) -> Self {
+        self.files.insert(name.to_owned(), bytes.to_vec());
+        self
+    }
+
+    /// Signs the manifest, as it is now, by the key in force.
+    pub fn sign_manifest(&mut self, log: &Log) {
+        let digest = hex::encode(Sha256::digest(&self.files["manifest.json"]));
+        let mut note = Note { text: format!("rack-gateway-audit-export/v1\n{digest}\n"), signatures: Vec::new() };
+        let signature = log.key.sign(note.text.as_bytes());
+        note.sign(&epoch_origin(&log.origin, log.epoch), log.key.public(), signature);
+        self.files.insert("manifest.note".to_owned(), note.encode().into_bytes());
     }
 
     /// The lines of one kind of file (`records`, `private`, `anchors`), without their newlines.

@@ -1,0 +1,1 @@
+//! What `docs/verify.py` promises to who reads it.
