@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use rack_gateway::audit::Actor;
-use rack_gateway::audit::erase::Erasure;
+use rack_gateway::audit::erase::{Erasure, Whose};
 use rack_gateway::proof::chain::{genesis, leaf, link};
 use rack_gateway::proof::commitment::commit;
 use rack_gateway::proof::tile::{TileId, Tiles};
-use rack_gateway::store::{AnchorRow, PrivateOf};
+use rack_gateway::store::AnchorRow;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -193,7 +193,7 @@ async fn personal_values_are_left_out_or_explained(db: Db) {
     let covered = stage.anchor().await;
     assert_eq!(stage.bundle("private=false").await.private().len(), 0);
     let gate = &stage.gateway.running.gate;
-    let erasure = Erasure::new(PrivateOf::Record(seq), None, "asked for it", "the security team").unwrap();
+    let erasure = Erasure::new(Whose::Record(seq), None, "asked for it", "the security team").unwrap();
     let actor = Actor { kind: "Operator".to_owned(), id: "test".to_owned() };
     erasure.run(&gate.keeper, &gate.audit, &actor).await.unwrap();
     stage.anchor().await;
