@@ -31,10 +31,8 @@ impl Plan {
         Ok(Self { origin, head, first, last, base: None, end: None })
     }
 
-    /// What is asked for, and as much around it as makes it verifiable: from the anchor before to the anchor
-    /// after, and to the record that says why a personal value is missing.
-    pub(super) async fn bundle(keeper: &Keeper, filter: &RecordFilter, private: bool) -> Result<Self, ExportError> {
-        let store = keeper.store();
+    /// What is asked for, and as much around it as makes it verifiable: from the anchor before to the anchor after.
+    pub(super) async fn bundle(store: &Store, filter: &RecordFilter) -> Result<Self, ExportError> {
         let mut plan = Self::rows(store, filter).await?;
         plan.base = store.anchor_at_or_before(plan.first - 1).await?.filter(|anchor| anchor.size > 0);
         plan.first = match &plan.base {
@@ -43,9 +41,6 @@ impl Plan {
             None => plan.first,
         };
         plan.last = plan.last.max(plan.first - 1);
-        if private {
-            plan.last = erased_until(keeper, plan.first, plan.last).await?.unwrap_or(plan.last).min(plan.head.seq);
-        }
         let after = match plan.last < plan.head.seq {
             true => store.anchor_covering(plan.last).await?.filter(|anchor| anchor.size <= plan.head.seq),
             false => None,

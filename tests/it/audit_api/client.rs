@@ -41,13 +41,24 @@ async fn an_auditor_searches_and_exports() {
     let whole = Bundle::read(&std::fs::read(file).unwrap());
     assert_eq!(whole.anchors().len(), 1);
     machine.run(&["audit", "export", "-o", file]).await.failed(3, &["is there already"]);
+    let trust = stage.path().join("trust.json");
+    std::fs::write(&trust, stage.trust().to_string()).unwrap();
+    let trust = trust.to_str().unwrap();
+    machine.run(&["audit", "verify", file, "--trust", trust]).await.ok();
+    let part = stage.path().join("part.tar");
+    let part = part.to_str().unwrap();
+    machine.run(&["audit", "export", "-o", part, "--first", "9", "--last", "12", "--no-private"]).await.ok();
+    machine.run(&["audit", "verify", part, "--trust", trust]).await.ok();
+    let proof = stage.path().join("record.proof");
+    std::fs::write(&proof, stage.get(&format!("/api/v1/audit/records/{seq}/proof")).await.body).unwrap();
+    machine.run(&["audit", "check-proof", proof.to_str().unwrap(), "--trust", trust]).await.ok();
     let table =
         machine.run(&["audit", "export", "-o", "-", "--format", "csv", "--kind", "admin", "--no-private"]).await;
     let table = table.ok();
     assert!(table.starts_with("seq,ts,kind,") && !table.contains("192.0.2.1"), "{table}");
     machine.run(&["audit", "export", "-o", "/nowhere/x.tar"]).await.failed(3, &[]);
     let left: Vec<_> = std::fs::read_dir(stage.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_str().unwrap().contains("part")), "{left:?}");
+    assert!(!left.iter().any(|name| name.to_str().unwrap().ends_with(".part")), "{left:?}");
 
     // Others may not.
     let mut viewer = Machine::new();
