@@ -11,7 +11,7 @@ import argparse, base64, bisect, hashlib, json, multiprocessing, os, re, subproc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
-INCOMPLETE = set("version later break gap unanchored base tail stale future empty".split())
+INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, SHOWN = 65536, 2**53 - 1, 1000
 P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 KEY, HEX, COUNT = (re.compile(e) for e in ("[a-z][a-z0-9_]{0,63}", "[0-9a-f]{64}", "0|[1-9][0-9]{0,15}"))
@@ -526,8 +526,6 @@ class Log:
             if last == head["seq"] and a.size > last:
                 if a.made <= moment(manifest["made_at"]):
                     report("missing", "up to %d, by an anchor" % a.size, record=last + 1)
-                elif "later" not in report.codes:
-                    report("later", "records up to %d" % a.size, **a.where)
         for seq, name in self.absent if self.exported and last == head["seq"] else ():
             if (seq, name) not in self.erased:
                 report("unerased", "no value and no erasure of " + name, record=seq)
@@ -639,6 +637,8 @@ def verify(args, trust, report):
     now = datetime.now(timezone.utc)
     if good and args.expect_fresh is not None and good.made < now - timedelta(seconds=args.expect_fresh):
         report("stale", "made at %s" % good.meta["made_at"], **good.where)
+    if args.expect_fresh is not None and moment(manifest["made_at"]) < now - timedelta(seconds=args.expect_fresh):
+        report("stale", "exported at %s" % manifest["made_at"])
     for a in anchors:
         if a.good and a.made > now + timedelta(minutes=5):
             report("future", "made at %s" % a.meta["made_at"], **a.where)

@@ -29,3 +29,4 @@ mod step_up;
 mod tamper;
 mod tidy;
 mod vault;
+mod verifier;

@@ -43,6 +43,8 @@ pub(in crate::client) struct WatchArguments {
     once: bool,
 }
 
+/// What the gateway says where there is no anchor.
+const UNANCHORED: &str = "unanchored";
 /// Hand-overs of the key that are followed between two looks.
 const HAND_OVERS: u64 = 100_000;
 
@@ -101,12 +103,18 @@ pub(super) async fn watch(arguments: &WatchArguments, global: &Global, world: &m
         let now = (world.now)();
         let (code, text, next) = match looked {
             Ok(Look::Wrong(detail)) => (1, detail, None),
-            Ok(Look::Break(anchor)) => (2, format!("epoch {} is a break that the trust file does not accept", anchor.seen.epoch), None),
+            Ok(Look::Break(anchor)) => {
+                (2, format!("epoch {} is a break that the trust file does not accept", anchor.seen.epoch), None)
+            }
             Ok(Look::Good(anchor)) => {
                 replace(&arguments.state, &serde_json::to_vec_pretty(&anchor.seen)?)?;
                 let code = if is_overdue(&anchor.seen, now) { 2 } else { 0 };
                 (code, describe(&anchor, code == 2), Some(anchor.seen))
             }
+            Err(ClientError::Refused(problem)) if problem.slug == UNANCHORED => match &seen {
+                None => (2, "nothing is anchored yet".to_owned(), None),
+                Some(seen) => (1, format!("anchor {} was there, and there is none any more", seen.number), None),
+            },
             Err(error) if arguments.once || !is_outage(&error) => return Err(error),
             Err(error) => {
                 writeln!(world.err, "{error}")?;
@@ -174,12 +182,7 @@ fn read_state(path: &Path, trust: &Trust) -> Result<Option<Seen>, ClientError> {
 }
 
 /// Asks for the newest anchor and compares it with the last one.
-async fn look(
-    trust: &Trust,
-    seen: Option<&Seen>,
-    global: &Global,
-    world: &World<'_>,
-) -> Result<Look, ClientError> {
+async fn look(trust: &Trust, seen: Option<&Seen>, global: &Global, world: &World<'_>) -> Result<Look, ClientError> {
     let target = Target::find(global, world)?;
     let gateway = Gateway::new(&target.address, global, world)?;
     let ask = Ask { gateway, target: &target, token: target.token(world)?.expose() };
@@ -198,11 +201,18 @@ async fn look(
     };
     let Some(seen) = seen else { return Ok(Look::Good(anchor)) };
     if (epoch, number) < (seen.epoch, seen.number) {
-        return Ok(Look::Wrong(format!("anchor {} of epoch {} was there, and is not any more", seen.number, seen.epoch)));
+        return Ok(Look::Wrong(format!(
+            "anchor {} of epoch {} was there, and is not any more",
+            seen.number, seen.epoch
+        )));
     }
     if (epoch, number) == (seen.epoch, seen.number) {
         let is_same = (&anchor.seen.checkpoint, &anchor.seen.meta) == (&seen.checkpoint, &seen.meta);
-        return Ok(if is_same { Look::Good(anchor) } else { Look::Wrong(format!("anchor {number} is another one now")) });
+        return Ok(if is_same {
+            Look::Good(anchor)
+        } else {
+            Look::Wrong(format!("anchor {number} is another one now"))
+        });
     }
     if epoch > seen.epoch {
         let accepted = trust.breaks.iter().find(|accepted| accepted.epoch == epoch);
@@ -287,7 +297,8 @@ fn believe(trust: &Trust, shown: &Shown, keys: &[PublicKey]) -> Result<Anchor, S
     if meta.development && !trust.is_development() {
         return Err("it was made in development, which the trust file does not allow".to_owned());
     }
-    let signed = |key: &&PublicKey| [&checkpoint_note, &meta_note].into_iter().all(|note| note.is_signed_by(&origin, key));
+    let signed =
+        |key: &&PublicKey| [&checkpoint_note, &meta_note].into_iter().all(|note| note.is_signed_by(&origin, key));
     let key = keys.iter().find(|key| *key.fingerprint() == meta.signer).filter(signed);
     let Some(key) = key else { return Err("it is not signed by a key that counts".to_owned()) };
     let next = meta.next_key.as_ref().map(|spki| PublicKey::from_spki(spki)).transpose().map_err(|_| malformed())?;
@@ -337,5 +348,39 @@ impl Ask<'_> {
         let path: Path64 = answer.json()?;
         let hash = |text: &String| STANDARD.decode(text).ok()?.try_into().ok();
         Ok(path.path.iter().map(hash).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, every, is_overdue};
+    use time::macros::datetime;
+
+    #[test]
+    fn a_promise_that_is_not_kept() {
+        let next_due = "2026-11-21T10:02:00.000000Z".to_owned();
+        let text = String::new;
+        let seen = Seen {
+            v: 1,
+            origin: text(),
+            epoch: 1,
+            number: 1,
+            size: 1,
+            root: text(),
+            checkpoint: text(),
+            meta: text(),
+            made_at: text(),
+            next_due,
+            key: text(),
+        };
+        assert!(!is_overdue(&seen, datetime!(2026-11-21 10:02 UTC)));
+        assert!(is_overdue(&seen, datetime!(2026-11-21 10:02:01 UTC)));
+        assert!(is_overdue(&Seen { next_due: text(), ..seen }, datetime!(2026-11-21 10:00 UTC)), "no promise at all");
+    }
+
+    #[test]
+    fn how_often() {
+        assert_eq!(every("5m"), Ok(std::time::Duration::from_secs(300)));
+        every("0").expect_err("without a pause");
     }
 }

@@ -11,11 +11,20 @@ use crate::proof::trust::Trust;
 pub(super) struct Epochs {
     /// In order, each with the record that declares it.
     declared: Vec<(u64, Declared)>,
+    /// The epoch in which the range begins: which anchors of those before it were kept, a record before
+    /// the range says.
+    pub(super) begin: u64,
 }
 
 impl Epochs {
     /// A record declares an epoch; `epoch` is that of the base, 1 in a log from its begin.
-    pub(super) fn declare(&mut self, record: u64, declared: Declared, epoch: u64, (anchors, findings): (&Anchors<'_>, &mut Findings)) {
+    pub(super) fn declare(
+        &mut self,
+        record: u64,
+        declared: Declared,
+        epoch: u64,
+        (anchors, findings): (&Anchors<'_>, &mut Findings),
+    ) {
         if let Some(detail) = self.misfit(record, &declared, epoch, anchors) {
             findings.add(Finding::record(Code::Epoch, record, detail));
         }
@@ -31,7 +40,7 @@ impl Epochs {
         let Some(last) = anchors.last_below(number) else {
             return Some("it names the last anchor before the break, but there is none".to_owned());
         };
-        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, last.checkpoint, last.size) {
+        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, Some(last.checkpoint), last.size) {
             return Some(format!("the last anchor before the break is {} ({} records)", last.number, last.size));
         }
         let is_kept = |run: &Run| run.epoch < number && run.size == declared.kept;
@@ -41,16 +50,18 @@ impl Epochs {
         None
     }
 
-    /// Whether what an anchor covers was lost in a break.
+    /// Whether what an anchor covers was lost in a break, as far as can be known.
     pub(super) fn is_lost(&self, run: &Run) -> bool {
-        self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
+        run.epoch < self.begin
+            || self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
     }
 
     /// Anchors of epochs that no record declares; `end` is the last record that was reached.
     pub(super) fn undeclared(&self, runs: &[Run], epoch: u64, end: u64, findings: &mut Findings) {
         let mut told = 0;
         for run in runs.iter().filter(|run| run.epoch > epoch.max(1) && run.size <= end && !self.is_lost(run)) {
-            let is_declared = |(record, declared): &(u64, Declared)| declared.number == run.epoch && *record <= run.size;
+            let is_declared =
+                |(record, declared): &(u64, Declared)| declared.number == run.epoch && *record <= run.size;
             if told != run.epoch && !self.declared.iter().any(is_declared) {
                 told = run.epoch;
                 let detail = format!("no record up to {} declares its epoch", run.size);

@@ -24,16 +24,28 @@ impl Report {
             line("", "DEVELOPMENT ANCHORS: a software key or a folder stands in for KMS and S3;")?;
             line("", "whoever runs the gateway can make them anew, so they prove nothing to others")?;
         }
+        if let Some(exported_at) = &self.exported_at {
+            line("exported", &format!("at {exported_at}, as the export says"))?;
+        }
         line("anchors", &self.anchors_line())?;
         if let Some(last) = self.last_good_anchor {
             let size = grouped(last.size);
-            line("", &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch))?;
+            line(
+                "",
+                &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch),
+            )?;
+        }
+        if let Some(seconds) = self.anchoring.clock_s {
+            line("clock", &format!("anchors and bucket differ by {} s at most", grouped(seconds)))?;
         }
         line("records", &self.records_line())?;
         if self.tail.records > 0 {
             let newest = self.tail.newest.as_deref().unwrap_or("unknown");
             let count = grouped(self.tail.records);
-            line("tail", &format!("{count} records after the last anchor, newest {newest} (chained, not anchored yet)"))?;
+            line(
+                "tail",
+                &format!("{count} records after the last anchor, newest {newest} (chained, not anchored yet)"),
+            )?;
         }
         if let Some(values) = &self.values {
             let (matched, erased) = (grouped(values.matched), grouped(values.erased));
@@ -119,12 +131,15 @@ impl Report {
 const fn step(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::Version => "use the version of this program that belongs to the gateway",
-        Code::Later => "export again, or copy the bucket before exporting",
         Code::Break => "ask why records were lost; if that is in order, add the break to the trust file",
         Code::Gap => "give a whole copy of the bucket (--anchors); anchors missing there were deleted or never made",
-        Code::Unanchored => "give a copy of the bucket (--anchors); until it is anchored, the end of a log proves nothing",
+        Code::Unanchored => {
+            "give a copy of the bucket (--anchors); until it is anchored, the end of a log proves nothing"
+        }
         Code::Base => "export a range that begins behind an anchor, or from record 1",
-        Code::Tail | Code::Stale => "ask the operator whether anchors are still made; a gateway without them may hide its end",
+        Code::Tail | Code::Stale => {
+            "ask the operator whether anchors are still made; a gateway without them may hide its end"
+        }
         Code::Future => "compare the clocks of this machine and of the gateway",
         Code::Empty => "export a range that holds records",
         _ => return None,

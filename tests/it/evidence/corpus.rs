@@ -173,6 +173,13 @@ fn script(folder: &Path, arguments: &[String]) -> Said {
     said(command.current_dir(folder))
 }
 
+/// Runs `rack-gateway audit verify`.
+fn client(folder: &Path, arguments: &[String]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_client-under-test"));
+    command.args(["audit", "verify"]).args(arguments);
+    said(command.current_dir(folder))
+}
+
 fn said(command: &mut Command) -> Said {
     let output = command.output().expect("a verifier");
     let code = output.status.code();
@@ -243,7 +250,8 @@ pub fn check_one(name: &str, expected: &Expected, given: &Given) -> String {
     let folder = TempDir::new().expect("a folder");
     let arguments = write(given, folder.path());
     let mut wrong = String::new();
-    for (verifier, said) in [("verify.py", script(folder.path(), &arguments))] {
+    let both = [("verify.py", script(folder.path(), &arguments)), ("the client", client(folder.path(), &arguments))];
+    for (verifier, said) in both {
         for problem in compare(expected, &said) {
             writeln!(wrong, "{name}, by {verifier}: {problem}").expect("a line");
         }
