@@ -224,8 +224,10 @@ impl Anchorer {
         if known.is_none_or(|state| (state.root, state.chain) != (meta.root, meta.chain)) {
             return Err(log.behind(&session.objects, meta, before).await?.into());
         }
-        let found = (unfinished.note.clone(), meta.clone());
-        self.complete(shelf, found, before.map_or(0, |meta| meta.size), &signers).await
+        // They were put first; that they are what they must be is worth a look before signing.
+        let old = before.map_or(0, |meta| meta.size);
+        tiles::put(shelf, self.store(), (old, meta.size), self.now()).await?;
+        self.complete(shelf, (unfinished.note.clone(), meta.clone()), &signers).await
     }
 
     async fn make(
@@ -281,18 +283,16 @@ impl Anchorer {
             // Another process was quicker: what it began is completed first.
             return Ok(None);
         }
-        self.complete(shelf, (note, meta), old, &signers).await
+        self.complete(shelf, (note, meta), &signers).await
     }
 
-    /// Puts the checkpoint that the metadata describes, and whatever tiles are missing still.
+    /// Puts the checkpoint that the metadata describes.
     async fn complete(
         &self,
         shelf: &Shelf<'_>,
         (note, meta): (Bytes, Meta),
-        old: u64,
         signers: &[&Signer],
     ) -> Result<Option<Found>, AnchorError> {
-        tiles::put(shelf, self.store(), (old, meta.size), self.now()).await?;
         let text = meta.checkpoint().text();
         let bytes = Bytes::from(signed(text.clone(), &shelf.origin, signers).await?);
         let key = ObjectKey::Checkpoint(meta.anchor);

@@ -48,12 +48,7 @@ pub struct Case {
     pub why: &'static str,
 }
 
-const fn case(
-    name: &'static str,
-    steps: &'static [Step],
-    seen: [&'static str; 3],
-    why: &'static str,
-) -> Case {
+const fn case(name: &'static str, steps: &'static [Step], seen: [&'static str; 3], why: &'static str) -> Case {
     let [live, bucket, bundle] = seen;
     Case { name, steps, live, bucket, bundle, why }
 }
@@ -80,11 +75,7 @@ pub const CASES: &[Case] = &[
     // Records
     all("bytes of a record", &[Canon(50, "app:list", "app:load")], "?"),
     all("bytes of a record and its leaf", &[Canon(50, "app:list", "app:load"), Leaf(50)], "?"),
-    all(
-        "a record, and everything that follows from it",
-        &[Rewrite(|log| log[49]["action"] = "app:load".into())],
-        "?",
-    ),
+    all("a record, and everything that follows from it", &[Rewrite(|log| log[49]["action"] = "app:load".into())], "?"),
     all("a record without white space in its place", &[Canon(50, "{", "{ ")], "?"),
     all("the time of a record", &[Rewrite(|log| log[49]["ts"] = "2026-11-22T00:00:00.000000Z".into())], "?"),
     all("who did it", &[Rewrite(|log| log[49]["actor"]["id"] = "bob".into())], "?"),
@@ -97,8 +88,10 @@ pub const CASES: &[Case] = &[
     all("two records swapped, all renumbered", &[Rewrite(|log| log.swap(49, 51))], "?"),
     all(
         "two records swapped",
-        &[Sql("UPDATE audit_records SET seq = 1000 WHERE seq = 50; UPDATE audit_records SET seq = 50 WHERE seq = 52; \
-               UPDATE audit_records SET seq = 52 WHERE seq = 1000")],
+        &[Sql(
+            "UPDATE audit_records SET seq = 1000 WHERE seq = 50; UPDATE audit_records SET seq = 50 WHERE seq = 52; \
+               UPDATE audit_records SET seq = 52 WHERE seq = 1000",
+        )],
         "?",
     ),
     all(
@@ -108,7 +101,14 @@ pub const CASES: &[Case] = &[
                UPDATE audit_head SET seq = 311")],
         "?",
     ),
-    all("an outcome twice", &[Rewrite(|log| { let again = log[308].clone(); log.push(again); })], "?"),
+    all(
+        "an outcome twice",
+        &[Rewrite(|log| {
+            let again = log[308].clone();
+            log.push(again);
+        })],
+        "?",
+    ),
     all("an outcome without an intent", &[Rewrite(|log| drop(log.remove(308)))], "?"),
     all("the last records", &[Sql("DELETE FROM audit_records WHERE seq > 308")], "?"),
     case("the last request that no anchor covers, and the head", &[Rewrite(|log| log.truncate(308))], [GOOD; 3], TAIL),
@@ -141,21 +141,36 @@ pub const CASES: &[Case] = &[
     ),
     case("column actor", &[Sql("UPDATE audit_records SET actor = 'bob' WHERE seq = 50")], ["?", GOOD, GOOD], COPIES),
     case("column action", &[Sql("UPDATE audit_records SET action = 'x' WHERE seq = 50")], ["?", GOOD, GOOD], COPIES),
-    case("column resource", &[Sql("UPDATE audit_records SET resource = 'x' WHERE seq = 50")], ["?", GOOD, GOOD], COPIES),
+    case(
+        "column resource",
+        &[Sql("UPDATE audit_records SET resource = 'x' WHERE seq = 50")],
+        ["?", GOOD, GOOD],
+        COPIES,
+    ),
     case(
         "column decision",
         &[Sql("UPDATE audit_records SET decision = 'deny' WHERE seq = 50")],
         ["?", GOOD, GOOD],
         COPIES,
     ),
-    case("column instance", &[Sql("UPDATE audit_records SET instance = 'x' WHERE seq = 50")], ["?", GOOD, GOOD], COPIES),
+    case(
+        "column instance",
+        &[Sql("UPDATE audit_records SET instance = 'x' WHERE seq = 50")],
+        ["?", GOOD, GOOD],
+        COPIES,
+    ),
     case("column intent", &[Sql("UPDATE audit_records SET intent = 4 WHERE seq = 51")], ["?", GOOD, GOOD], COPIES),
     all("the head moved on", &[Sql("UPDATE audit_head SET seq = 311")], "?"),
     case("the head moved back", &[Sql("UPDATE audit_head SET seq = 308")], ["?", "?", "?"], REST),
     all("the chain value of the head", &[Blank("audit_head", "chain", "id = 1")], "?"),
     all("the name of the log", &[Sql("UPDATE audit_head SET origin = 'rack-gateway/acme/other'")], "?"),
     all("a node of the tree", &[Blank("audit_nodes", "hash", "level = 1 AND idx = 0")], "?"),
-    case("all nodes of the tree", &[Sql("DELETE FROM audit_nodes")], [GOOD; 3], "the tree is made again from the records"),
+    case(
+        "all nodes of the tree",
+        &[Sql("DELETE FROM audit_nodes")],
+        [GOOD; 3],
+        "the tree is made again from the records",
+    ),
     // Personal values
     all("a personal value changed", &[Sql("UPDATE audit_private SET value = '203.0.113.9' WHERE seq = 50")], "?"),
     all("a personal value removed", &[Sql("DELETE FROM audit_private WHERE seq = 50")], "?"),
@@ -164,11 +179,7 @@ pub const CASES: &[Case] = &[
         &[Sql("INSERT INTO audit_private SELECT 51, name, salt, value FROM audit_private WHERE seq = 50")],
         "?",
     ),
-    all(
-        "a personal value at another record",
-        &[Sql("UPDATE audit_private SET seq = 4 WHERE seq = 50")],
-        "?",
-    ),
+    all("a personal value at another record", &[Sql("UPDATE audit_private SET seq = 4 WHERE seq = 50")], "?"),
     all("an erasure made to speak of another record", &[Canon(304, "[4]", "[6]")], "?"),
     all("an erasure removed, all renumbered", &[Rewrite(|log| drop(log.remove(303)))], "?"),
     // Anchors in the database
@@ -178,14 +189,14 @@ pub const CASES: &[Case] = &[
         [GOOD; 3],
         "?",
     ),
-    case("an anchor removed from the database", &[Sql("DELETE FROM audit_anchors WHERE number = 3")], ["?", GOOD, "?"], "?"),
-    case("all anchors removed from the database", &[Sql("DELETE FROM audit_anchors")], ["?", GOOD, "?"], "?"),
     case(
-        "a note in the database",
-        &[Blank("audit_anchors", "checkpoint", "number = 3")],
+        "an anchor removed from the database",
+        &[Sql("DELETE FROM audit_anchors WHERE number = 3")],
         ["?", GOOD, "?"],
         "?",
     ),
+    case("all anchors removed from the database", &[Sql("DELETE FROM audit_anchors")], ["?", GOOD, "?"], "?"),
+    case("a note in the database", &[Blank("audit_anchors", "checkpoint", "number = 3")], ["?", GOOD, "?"], "?"),
     // Anchors in their place
     case(
         "a checkpoint removed",
@@ -260,16 +271,8 @@ pub const CASES: &[Case] = &[
         })],
         "?",
     ),
-    all(
-        "another bucket, by the key",
-        &[SignAgain(4, |meta| meta.bucket = "/elsewhere".to_owned())],
-        "?",
-    ),
-    all(
-        "a chain value, by the key",
-        &[SignAgain(4, |meta| meta.chain = [0; 32])],
-        "?",
-    ),
+    all("another bucket, by the key", &[SignAgain(4, |meta| meta.bucket = "/elsewhere".to_owned())], "?"),
+    all("a chain value, by the key", &[SignAgain(4, |meta| meta.chain = [0; 32])], "?"),
     case(
         "a record rewritten, and all anchors signed again by the key",
         &[Rewrite(|log| log[49]["action"] = "app:load".into()), SignAgain(2, |_| {})],

@@ -185,7 +185,8 @@ fn summary(output: &Output) -> String {
     if !codes.is_empty() {
         said = format!("{said}: {}", codes.into_iter().collect::<Vec<_>>().join(", "));
     }
-    for (name, field) in [("record", "first_bad_record"), ("anchor", "first_bad_anchor"), ("good until", "good_until")] {
+    for (name, field) in [("record", "first_bad_record"), ("anchor", "first_bad_anchor"), ("good until", "good_until")]
+    {
         if let Some(number) = report[field].as_u64() {
             said = format!("{said}; {name} {number}");
         }
