@@ -163,8 +163,7 @@ impl From<Format> for ExportFormat {
 
 pub(super) fn export(arguments: &ExportArguments, output: &mut Output<'_>) -> Done {
     let wanted = arguments.filter.filter().map_err(|error| wrong(&error))?;
-    let request =
-        ExportRequest { filter: wanted, format: arguments.format.into(), private: !arguments.no_private };
+    let request = ExportRequest { filter: wanted, format: arguments.format.into(), private: !arguments.no_private };
     if arguments.out == Path::new("-") {
         block_on(write(request, output.out))?;
         return Ok(ExitCode::SUCCESS);

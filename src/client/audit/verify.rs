@@ -54,13 +54,8 @@ pub(super) fn verify(arguments: &VerifyArguments, global: &Global, world: &mut W
     let mut bundle = Bundle::open(&arguments.export, arguments.anchors.as_deref())?;
     let resume = arguments.resume.as_deref().map(read_resume).transpose()?.flatten();
     let since = arguments.since.map(|since| bundle.begin_for(since)).transpose()?;
-    let options = Options {
-        now: (world.now)(),
-        expect_fresh: arguments.expect_fresh,
-        jobs: arguments.jobs,
-        resume,
-        since,
-    };
+    let options =
+        Options { now: (world.now)(), expect_fresh: arguments.expect_fresh, jobs: arguments.jobs, resume, since };
     let bar = progress(world.is_terminal.err && !arguments.quiet);
     let outcome = verify::verify(&mut bundle, &trust, &options, &mut |done, total| {
         bar.set_length(total);
@@ -145,9 +140,8 @@ fn since(text: &str) -> Result<Since, String> {
     }
     let day = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| Some(day()?.midnight().assume_utc()));
-    time.map(|time| Since::Time(Moment::of(time))).ok_or_else(|| {
-        "the number of a record, a day as 2026-11-21, or a time as 2026-11-21T10:00:00Z".to_owned()
-    })
+    time.map(|time| Since::Time(Moment::of(time)))
+        .ok_or_else(|| "the number of a record, a day as 2026-11-21, or a time as 2026-11-21T10:00:00Z".to_owned())
 }
 
 #[cfg(test)]

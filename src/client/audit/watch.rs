@@ -101,7 +101,9 @@ pub(super) async fn watch(arguments: &WatchArguments, global: &Global, world: &m
         let now = (world.now)();
         let (code, text, next) = match looked {
             Ok(Look::Wrong(detail)) => (1, detail, None),
-            Ok(Look::Break(anchor)) => (2, format!("epoch {} is a break that the trust file does not accept", anchor.seen.epoch), None),
+            Ok(Look::Break(anchor)) => {
+                (2, format!("epoch {} is a break that the trust file does not accept", anchor.seen.epoch), None)
+            }
             Ok(Look::Good(anchor)) => {
                 replace(&arguments.state, &serde_json::to_vec_pretty(&anchor.seen)?)?;
                 let code = if is_overdue(&anchor.seen, now) { 2 } else { 0 };
@@ -174,12 +176,7 @@ fn read_state(path: &Path, trust: &Trust) -> Result<Option<Seen>, ClientError> {
 }
 
 /// Asks for the newest anchor and compares it with the last one.
-async fn look(
-    trust: &Trust,
-    seen: Option<&Seen>,
-    global: &Global,
-    world: &World<'_>,
-) -> Result<Look, ClientError> {
+async fn look(trust: &Trust, seen: Option<&Seen>, global: &Global, world: &World<'_>) -> Result<Look, ClientError> {
     let target = Target::find(global, world)?;
     let gateway = Gateway::new(&target.address, global, world)?;
     let ask = Ask { gateway, target: &target, token: target.token(world)?.expose() };
@@ -198,11 +195,18 @@ async fn look(
     };
     let Some(seen) = seen else { return Ok(Look::Good(anchor)) };
     if (epoch, number) < (seen.epoch, seen.number) {
-        return Ok(Look::Wrong(format!("anchor {} of epoch {} was there, and is not any more", seen.number, seen.epoch)));
+        return Ok(Look::Wrong(format!(
+            "anchor {} of epoch {} was there, and is not any more",
+            seen.number, seen.epoch
+        )));
     }
     if (epoch, number) == (seen.epoch, seen.number) {
         let is_same = (&anchor.seen.checkpoint, &anchor.seen.meta) == (&seen.checkpoint, &seen.meta);
-        return Ok(if is_same { Look::Good(anchor) } else { Look::Wrong(format!("anchor {number} is another one now")) });
+        return Ok(if is_same {
+            Look::Good(anchor)
+        } else {
+            Look::Wrong(format!("anchor {number} is another one now"))
+        });
     }
     if epoch > seen.epoch {
         let accepted = trust.breaks.iter().find(|accepted| accepted.epoch == epoch);
@@ -287,7 +291,8 @@ fn believe(trust: &Trust, shown: &Shown, keys: &[PublicKey]) -> Result<Anchor, S
     if meta.development && !trust.is_development() {
         return Err("it was made in development, which the trust file does not allow".to_owned());
     }
-    let signed = |key: &&PublicKey| [&checkpoint_note, &meta_note].into_iter().all(|note| note.is_signed_by(&origin, key));
+    let signed =
+        |key: &&PublicKey| [&checkpoint_note, &meta_note].into_iter().all(|note| note.is_signed_by(&origin, key));
     let key = keys.iter().find(|key| *key.fingerprint() == meta.signer).filter(signed);
     let Some(key) = key else { return Err("it is not signed by a key that counts".to_owned()) };
     let next = meta.next_key.as_ref().map(|spki| PublicKey::from_spki(spki)).transpose().map_err(|_| malformed())?;

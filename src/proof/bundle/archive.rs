@@ -194,9 +194,7 @@ fn header(block: &Block) -> Result<Header, Problem> {
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         bytes.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned)
     };
-    let sum = |sum: u64, (at, byte): (usize, &u8)| {
-        sum + u64::from(if (148..156).contains(&at) { b' ' } else { *byte })
-    };
+    let sum = |sum: u64, (at, byte): (usize, &u8)| sum + u64::from(if (148..156).contains(&at) { b' ' } else { *byte });
     if octal(field(148, 8)) != Some(block.iter().enumerate().fold(0, sum)) {
         return wrong("a header whose checksum is wrong");
     }

@@ -271,7 +271,6 @@ impl Bundle {
             self.compare(&name, length, digest);
         }
     }
-
 }
 
 impl AnchorSource {

@@ -15,7 +15,13 @@ pub(super) struct Epochs {
 
 impl Epochs {
     /// A record declares an epoch; `epoch` is that of the base, 1 in a log from its begin.
-    pub(super) fn declare(&mut self, record: u64, declared: Declared, epoch: u64, (anchors, findings): (&Anchors<'_>, &mut Findings)) {
+    pub(super) fn declare(
+        &mut self,
+        record: u64,
+        declared: Declared,
+        epoch: u64,
+        (anchors, findings): (&Anchors<'_>, &mut Findings),
+    ) {
         if let Some(detail) = self.misfit(record, &declared, epoch, anchors) {
             findings.add(Finding::record(Code::Epoch, record, detail));
         }
@@ -50,7 +56,8 @@ impl Epochs {
     pub(super) fn undeclared(&self, runs: &[Run], epoch: u64, end: u64, findings: &mut Findings) {
         let mut told = 0;
         for run in runs.iter().filter(|run| run.epoch > epoch.max(1) && run.size <= end && !self.is_lost(run)) {
-            let is_declared = |(record, declared): &(u64, Declared)| declared.number == run.epoch && *record <= run.size;
+            let is_declared =
+                |(record, declared): &(u64, Declared)| declared.number == run.epoch && *record <= run.size;
             if told != run.epoch && !self.declared.iter().any(is_declared) {
                 told = run.epoch;
                 let detail = format!("no record up to {} declares its epoch", run.size);

@@ -452,7 +452,8 @@ fn not_checked(walk: &Walk<'_>, claim: &Claim, options: &Options, is_whole: bool
     };
     let first = claim.first.max(1);
     add(first > 1, format!("records 1 to {}, before the range", first - 1));
-    let why = if options.resume.is_some() { "which an earlier check went through" } else { "before what was asked for" };
+    let why =
+        if options.resume.is_some() { "which an earlier check went through" } else { "before what was asked for" };
     add(walk.first > first, format!("records {first} to {}, {why}", walk.first - 1));
     let head = claim.head.map_or(0, |(head, _)| head);
     add(!is_whole, format!("records {} to {head}, after the range", claim.last.saturating_add(1)));

@@ -88,13 +88,7 @@ impl Page {
         self.bytes.len()
     }
 
-    fn add(
-        &mut self,
-        bytes: &[u8],
-        leaf: Option<Hash>,
-        flaw: Option<&'static str>,
-        stored: Option<StoredRecord>,
-    ) {
+    fn add(&mut self, bytes: &[u8], leaf: Option<Hash>, flaw: Option<&'static str>, stored: Option<StoredRecord>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.places.push(Place { start, end: self.bytes.len(), leaf, flaw, stored });

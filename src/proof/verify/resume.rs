@@ -67,7 +67,9 @@ pub enum ResumeError {
     #[error("the evidence ends before the earlier check did: check from the begin, without its file")]
     Shorter,
     /// The evidence does not hold the anchor.
-    #[error("the anchor at which the earlier check ended is not in this evidence: check from the begin, without its file")]
+    #[error(
+        "the anchor at which the earlier check ended is not in this evidence: check from the begin, without its file"
+    )]
     Anchor,
 }
 

@@ -27,13 +27,19 @@ impl Report {
         line("anchors", &self.anchors_line())?;
         if let Some(last) = self.last_good_anchor {
             let size = grouped(last.size);
-            line("", &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch))?;
+            line(
+                "",
+                &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch),
+            )?;
         }
         line("records", &self.records_line())?;
         if self.tail.records > 0 {
             let newest = self.tail.newest.as_deref().unwrap_or("unknown");
             let count = grouped(self.tail.records);
-            line("tail", &format!("{count} records after the last anchor, newest {newest} (chained, not anchored yet)"))?;
+            line(
+                "tail",
+                &format!("{count} records after the last anchor, newest {newest} (chained, not anchored yet)"),
+            )?;
         }
         if let Some(values) = &self.values {
             let (matched, erased) = (grouped(values.matched), grouped(values.erased));
@@ -122,9 +128,13 @@ const fn step(code: Code) -> Option<&'static str> {
         Code::Later => "export again, or copy the bucket before exporting",
         Code::Break => "ask why records were lost; if that is in order, add the break to the trust file",
         Code::Gap => "give a whole copy of the bucket (--anchors); anchors missing there were deleted or never made",
-        Code::Unanchored => "give a copy of the bucket (--anchors); until it is anchored, the end of a log proves nothing",
+        Code::Unanchored => {
+            "give a copy of the bucket (--anchors); until it is anchored, the end of a log proves nothing"
+        }
         Code::Base => "export a range that begins behind an anchor, or from record 1",
-        Code::Tail | Code::Stale => "ask the operator whether anchors are still made; a gateway without them may hide its end",
+        Code::Tail | Code::Stale => {
+            "ask the operator whether anchors are still made; a gateway without them may hide its end"
+        }
         Code::Future => "compare the clocks of this machine and of the gateway",
         Code::Empty => "export a range that holds records",
         _ => return None,
