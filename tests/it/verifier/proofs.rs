@@ -42,7 +42,7 @@ fn what_a_proof_does_not_show() {
             record("\"v\":1", "\"v\":2"),
             "what it holds is no record: a version that this program does not know".to_owned(),
         ),
-        (record("{", "{ "), "what it holds is no record: a key that is not lower-case snake at byte 1".to_owned()),
+        (record("{", "{ "), "what it holds is no record: not canonical JSON at byte 1".to_owned()),
         (RecordProof { path: good.path[1..].to_vec(), ..good.clone() }, ProofFault::Path.to_string()),
         (RecordProof { checkpoint: "x\n".to_owned(), ..good.clone() }, ProofFault::Checkpoint.to_string()),
         (
