@@ -7,3 +7,4 @@ mod files;
 mod logs;
 mod records;
 mod script;
+mod vectors;

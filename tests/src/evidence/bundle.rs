@@ -14,7 +14,7 @@ use rack_gateway::proof::tree::Frontier;
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Anchor, Log, time_text};
+use super::{Anchor, Log, spell, time_text};
 
 /// Records, or values, of one file.
 const LINES: usize = 10_000;
@@ -49,7 +49,7 @@ impl Log {
             let lines = part
                 .iter()
                 .map(|v| json!({"name": v.name, "salt": hex::encode(v.salt), "seq": v.seq, "value": v.value}));
-            lines.flat_map(|line| format!("{line}\n").into_bytes()).collect()
+            lines.flat_map(|line| format!("{}\n", spell(&line)).into_bytes()).collect()
         });
         bundle.put_lines("private", lines);
         let base = self.anchors.iter().rposition(|anchor| first > 1 && anchor.meta.size == first - 1).unwrap_or(0);
@@ -86,7 +86,7 @@ impl Bundle {
             let line = json!({
                 "checkpoint": checkpoint, "epoch": anchor.meta.epoch, "meta": meta, "number": anchor.meta.anchor,
             });
-            format!("{line}\n").into_bytes()
+            format!("{}\n", spell(&line)).into_bytes()
         };
         self.files.insert("anchors/000001.jsonl".to_owned(), anchors.iter().flat_map(line).collect());
     }

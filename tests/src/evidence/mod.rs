@@ -140,16 +140,18 @@ impl Log {
         record.insert("seq".to_owned(), json!(seq));
         record.insert("ts".to_owned(), json!(time_text(self.now)));
         let mut commitments = serde_json::Map::new();
+        let mut private = private.to_vec();
+        private.sort_unstable();
         for (name, value) in private {
             let salt = salt(seq, name);
-            commitments.insert((*name).to_owned(), json!(hex::encode(commit(&salt, value))));
-            let (name, value) = ((*name).to_owned(), (*value).to_owned());
+            commitments.insert(name.to_owned(), json!(hex::encode(commit(&salt, value))));
+            let (name, value) = (name.to_owned(), value.to_owned());
             self.values.push(PrivateValue { seq, name, salt, value });
         }
         if !commitments.is_empty() {
             record.insert("private".to_owned(), Json::Object(commitments));
         }
-        self.records.push(Json::Object(record).to_string().into_bytes());
+        self.records.push(spell(&Json::Object(record)).into_bytes());
         self.now += self.step;
         seq
     }
@@ -238,12 +240,15 @@ impl Log {
     }
 
     /// Makes anchors number `from` (of all, from 0) and later again, from the records as they are now:
-    /// roots, chain values, hashes of the notes before, signatures. Of anchors above the last record only
-    /// the last three.
+    /// roots, chain values, hashes of the notes before, signatures. Anchors above the last record keep
+    /// the root and the chain value that they have.
     pub fn sign_again(&mut self, from: usize) {
         let mut state = (Frontier::default(), chain::genesis(&self.origin));
         for at in 0..self.anchors.len() {
             let size = self.anchors[at].meta.size;
+            if size < state.0.size() {
+                state = (Frontier::default(), chain::genesis(&self.origin));
+            }
             let have = self.records.iter().skip(usize::try_from(state.0.size()).unwrap_or(usize::MAX));
             let missing = size.saturating_sub(state.0.size());
             for record in have.take(usize::try_from(missing).unwrap_or(usize::MAX)) {
@@ -272,6 +277,19 @@ impl Log {
         let keys = vec![TrustedKey { public_key, name: "arn:aws:kms:eu-central-1:123456789012:key/1".to_owned() }];
         let (origin, store, breaks) = (self.origin.clone(), self.store.clone(), self.breaks.clone());
         Trust { v: 1, origin, keys, store, development: self.development, breaks }
+    }
+}
+
+/// JSON in the profile of records: keys in order. Strings are escaped as the profile has it.
+fn spell(value: &Json) -> String {
+    match value {
+        Json::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let members = sorted.into_iter().map(|(key, value)| format!("{}:{}", json!(key), spell(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Json::Array(items) => format!("[{}]", items.iter().map(spell).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
     }
 }
 
