@@ -63,9 +63,13 @@ impl Anchorer {
             tracing::warn!(%error, "no anchor was made");
         }
         let AnchorError::Fault(fault) = error else { return };
-        if !before.fault.is_some_and(|known| known.is_like(fault))
-            && let Err(error) = self.record(fault).await
-        {
+        if !before.fault.is_some_and(|known| known.is_like(fault)) {
+            self.tell(fault).await;
+        }
+    }
+
+    async fn tell(&self, fault: &Fault) {
+        if let Err(error) = self.record(fault).await {
             tracing::error!(%error, "a fault of the anchors could not be recorded");
         }
     }
