@@ -127,9 +127,17 @@ impl Alarms {
 fn log(state: &AnchorState, message: &str) {
     match state.level {
         AnchorLevel::Off | AnchorLevel::Green => tracing::info!("{message}"),
-        AnchorLevel::Amber => tracing::warn!(fault = state.fault, "{message}"),
-        AnchorLevel::Red | AnchorLevel::Overdue => tracing::error!(fault = state.fault, "{message}"),
+        AnchorLevel::Amber => warn(state, message),
+        AnchorLevel::Red | AnchorLevel::Overdue => shout(state, message),
     }
+}
+
+fn warn(state: &AnchorState, message: &str) {
+    tracing::warn!(fault = state.fault, "{message}");
+}
+
+fn shout(state: &AnchorState, message: &str) {
+    tracing::error!(fault = state.fault, "{message}");
 }
 
 const fn action(level: AnchorLevel) -> &'static str {

@@ -35,7 +35,7 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
     let is_whole = plan.last == plan.head.seq;
     while request.private
         && is_whole
-        && let Some(seq) = plan::erased_until(&keeper, plan.first, plan.last).await?
+        && let Some(seq) = plan::erased_until(store, plan.first, plan.last).await?
     {
         records.write(plan.last + 1, seq, &mut archive).await?;
         plan.last = seq;

@@ -69,9 +69,12 @@ fn a_clock_that_is_set_back_makes_nothing_young() {
     assert_eq!(anchors.state().level, AnchorLevel::Red);
 }
 
+/// Epoch and size of the last anchor, the epochs begun and what they kept, what is covered.
+type Case = ((u64, u64), &'static [(u64, u64)], u64);
+
 #[test]
 fn an_epoch_that_was_begun_takes_back_what_covered_it() {
-    let cases: [((u64, u64), &[(u64, u64)], u64); 5] = [
+    let cases: [Case; 5] = [
         ((1, 2000), &[], 2000),
         ((1, 2000), &[(2, 1000)], 1000),
         ((1, 500), &[(2, 1000)], 500),

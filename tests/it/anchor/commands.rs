@@ -5,6 +5,7 @@ use rack_gateway::proof::anchor::{AnchorReason, Meta};
 use rack_gateway::proof::note::Note;
 use rack_gateway::proof::trust::Trust;
 use serde_json::Value as Json;
+use time::OffsetDateTime;
 
 use super::crash::{environment, start};
 use super::{ORIGIN, Site};
@@ -115,6 +116,39 @@ async fn anchors_that_are_off_or_cannot_be_made() {
     let (code, _, err) = run(&["anchor", "--once"], &elsewhere).await;
     assert_eq!(code, Some(3));
     assert!(err.contains("the log has not begun"), "{err}");
+}
+
+/// What `docs/deploy.md` grants to the role of a separate anchorer is enough, for faults too, and no more.
+#[tokio::test]
+async fn a_database_role_of_its_own() {
+    let db = Db::postgres().await;
+    let Db::Postgres(name) = &db else { panic!("no PostgreSQL") };
+    let role = format!("anchorer_{name}");
+    let guide = std::fs::read_to_string(crate::tidy::root().join("docs/deploy.md")).unwrap();
+    let grants: Vec<_> = guide.lines().filter(|line| line.ends_with(" TO rack_gateway_anchorer;")).collect();
+    assert!(!grants.is_empty(), "docs/deploy.md: no grants");
+    let grants = grants.join("\n").replace("rack_gateway_anchorer", &role);
+    db.execute(&format!("CREATE ROLE {role} LOGIN; {grants}")).await;
+    let site = Site::folder(db).await;
+    let mut env = environment(&site, 1).await;
+    env[0].1 = env[0].1.replace("postgres@", &format!("{role}@"));
+    site.grow("record", 600).await;
+    let (code, _, err) = run(&["anchor", "--once"], &env).await;
+    assert_eq!(code, Some(0), "{err}");
+    let objects = site.objects().await;
+    assert_eq!(site.check().await.len(), 1);
+    objects
+        .put_new(&format!("v1/{ORIGIN}/meta/000000000002"), "none of ours".into(), OffsetDateTime::now_utc())
+        .await
+        .unwrap();
+    let (code, _, err) = run(&["anchor", "--once"], &env).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert_eq!(site.records("anchor:fault").await.len(), 1);
+    for sql in ["SELECT 1 FROM audit_private", "SELECT 1 FROM users", "DELETE FROM audit_nodes"] {
+        let denied = site.db.try_execute(&format!("SET ROLE {role}; {sql}")).await;
+        assert!(denied.unwrap_err().to_string().contains("permission denied"), "{sql}");
+    }
+    site.close().await;
 }
 
 mod both {

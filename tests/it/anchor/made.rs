@@ -10,7 +10,8 @@ use rack_gateway::store::AnchorRow;
 
 use super::{ORIGIN, Site};
 use crate::harness::db::Db;
-use crate::harness::emulator;
+use crate::harness::emulator::{self, Emulator};
+use crate::harness::proxy::Proxy;
 
 mod both {
     crate::on_both!(anchors_follow_the_log, a_folder_does_the_same, the_key_is_handed_over);
@@ -154,4 +155,21 @@ async fn what_was_put_is_not_written_over_unnoticed() {
     let error = site.anchorer().anchor(AnchorReason::Start).await.unwrap_err();
     assert!(matches!(error, AnchorError::Fault(Fault::Object { .. })), "{error}");
     assert_eq!(site.objects().await.versions(&key).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_put_again() {
+    let mut site = Site::bucket(Db::sqlite().await).await;
+    let proxy = Proxy::to(emulator::shared().await.port).await;
+    site.aws = Emulator::aws(proxy.port);
+    let anchorer = site.anchorer();
+    for (count, tiles) in [(600, 4), (0, 0), (1, 1), (200, 3)] {
+        site.grow("record", count).await;
+        let before = proxy.seen().len();
+        anchorer.anchor(AnchorReason::Start).await.unwrap();
+        let seen = proxy.seen().split_off(before);
+        let puts = |what: &str| seen.iter().filter(|line| line.starts_with("PUT") && line.contains(what)).count();
+        assert_eq!((puts("/tile/"), puts("/meta/"), puts("/checkpoint/")), (tiles, 1, 1), "{count} more: {seen:?}");
+    }
+    site.check().await;
 }

@@ -155,7 +155,8 @@ async fn a_large_export_takes_no_more_memory_than_a_small_one() {
             let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
             peak = peak.max(kilobytes.unwrap_or(0));
         }
-        assert!(export.wait().await.unwrap().success());
+        let ended = export.wait_with_output().await.unwrap();
+        assert!(ended.status.success(), "{ended:?}");
         assert!(bytes > usize::try_from(count).unwrap() * 400, "{bytes}");
         peaks.push(peak);
     }

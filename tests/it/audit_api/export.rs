@@ -186,6 +186,7 @@ async fn a_bundle_of_a_time(db: Db) {
     let before = stage.bundle("to=2000-01-01").await;
     assert_eq!(before.records().len(), 0);
     before.check(None, None);
+    assert_eq!(before.anchors().len(), 0);
     assert_eq!(before.manifest["last"], 0);
 }
 

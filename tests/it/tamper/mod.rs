@@ -31,8 +31,10 @@ async fn every_damage_is_seen_or_explained(db: Db) {
     let scene = Scene::new(db).await;
     let mut wrong = Vec::new();
     for case in CASES {
-        let seen = damaged(&scene, case).await;
-        if seen != [case.live, case.bucket, case.bundle, case.bucket, case.bundle] {
+        let [live, bucket, bundle, other_bucket, other_bundle] = damaged(&scene, case).await;
+        let same = [&live, &bucket, &bundle] == [case.live, case.bucket, case.bundle];
+        if !same || [&other_bucket, &other_bundle].map(|said| place(said)) != [case.bucket, case.bundle].map(place) {
+            let seen = [live, bucket, bundle, other_bucket, other_bundle];
             wrong.push(format!("{}: {seen:#?}", case.name));
         }
     }
@@ -168,10 +170,17 @@ fn refused(output: &Output) -> String {
     "no export".to_owned()
 }
 
+/// Verdict and places, without the codes: of several that fit, verifiers may name others.
+fn place(said: &str) -> (&str, &str) {
+    let (codes, places) = said.split_once(';').unwrap_or((said, ""));
+    (codes.split(':').next().unwrap_or_default(), places)
+}
+
 /// `tampered: leaf, root; record 50; anchor 2; good until 49`.
 fn summary(output: &Output) -> String {
-    let report: Json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)));
+    let Ok(report) = serde_json::from_slice::<Json>(&output.stdout) else {
+        return format!("no report ({:?}): {}", output.status.code(), String::from_utf8_lossy(&output.stderr));
+    };
     let mut said = report["verdict"].as_str().expect("a verdict").to_owned();
     let exit = match said.as_str() {
         "verified" => 0,
@@ -184,7 +193,8 @@ fn summary(output: &Output) -> String {
     if !codes.is_empty() {
         said = format!("{said}: {}", codes.into_iter().collect::<Vec<_>>().join(", "));
     }
-    for (name, field) in [("record", "first_bad_record"), ("anchor", "first_bad_anchor"), ("good until", "good_until")] {
+    for (name, field) in [("record", "first_bad_record"), ("anchor", "first_bad_anchor"), ("good until", "good_until")]
+    {
         if let Some(number) = report[field].as_u64() {
             said = format!("{said}; {name} {number}");
         }

@@ -53,7 +53,8 @@ pub async fn rewrite(db: &Db, change: fn(&mut Vec<Json>)) {
 }
 
 fn columns(record: &Json) -> String {
-    let text = |value: &Json| value.as_str().map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")));
+    let text =
+        |value: &Json| value.as_str().map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")));
     let names = ["ts", "kind", "req", "actor", "action", "resource", "decision", "instance"];
     let mut all: Vec<String> = names
         .iter()

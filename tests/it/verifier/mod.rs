@@ -23,7 +23,7 @@ fn log() -> Log {
 
 /// Checks a folder or an archive.
 fn check_path(path: &Path, bucket: Option<&Path>, trust: &Trust, options: &Options) -> Result<Report, BundleError> {
-    let mut bundle = Bundle::open(path, bucket)?;
+    let mut bundle = Bundle::open(path, bucket.map(|folder| (folder, trust.origin.as_str())))?;
     verify(&mut bundle, trust, options, &mut |_, _| {}).map(|outcome| outcome.report)
 }
 
