@@ -67,7 +67,7 @@ pub fn honest(plan: &Plan) -> Log {
         let seq = log.append(fields, &private);
         grow(&mut state, &log.records[log.records.len() - 1]);
         let hand_over = plan.hand_over_at.contains(&seq).then(Key::generate);
-        if seq % plan.anchor_every == 0 || (seq == plan.records && plan.anchor_at_end) {
+        if seq.is_multiple_of(plan.anchor_every) || (seq == plan.records && plan.anchor_at_end) {
             anchor(&mut log, &state, AnchorReason::Count, hand_over);
         }
         if let Some(Break { kept, .. }) = broken.filter(|broken| broken.at == seq) {
@@ -140,7 +140,7 @@ fn next_record(log: &Log, erasures: bool) -> (Json, Private) {
         8 if in_chain(seq - 1) => (outcome(seq - 1, "unknown"), Vec::new()),
         9 if in_chain(seq - 2) => (outcome(seq - 2, "upstream_error"), Vec::new()),
         6 => (request("denial", "deny"), ip()),
-        0 if seq % 40 == 0 && seq >= 40 && erasures => {
+        0 if seq.is_multiple_of(40) && seq >= 40 && erasures => {
             let erased: Vec<u64> = [seq - 37, seq - 38].into_iter().filter(|seq| in_chain(*seq)).collect();
             let detail = json!({"approver": "grace@example.com", "basis": "request of the person"});
             let erasure = json!({
