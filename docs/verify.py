@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from multiprocessing.pool import ThreadPool
 
-INCOMPLETE = set("version later break gap unanchored base tail stale future empty".split())
+INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, BAD = 65536, 2**53 - 1, (ValueError, RecursionError)
 P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 KEY, HEX, COUNT, SALT = (re.compile(pattern) for pattern in (
@@ -233,8 +233,7 @@ def read_record(line):
         record = parse(line)
         if not is_one(record.get("v")):
             return leaf, None, "version", "v is not 1"
-        if not is_place(record.get("seq")):
-            return leaf, None, "number", "no seq"
+        need(is_place(record.get("seq")), "no seq")
         ts = moment(record.get("ts"))
     except BAD as error:
         return leaf, None, "profile", str(error)
@@ -359,7 +358,7 @@ class Log:
         if not self.next <= place <= self.last:
             return seq and self.report("number", "%d is expected" % self.next, record=seq)
         self.skip(place)
-        if known not in (None, leaf):
+        if known not in (None, leaf) and (seq or rest[0] == "version"):
             self.report("leaf", "not the record that was anchored", record=place)
         if seq and known in (None, leaf):
             self.read(seq, *rest)
@@ -422,20 +421,18 @@ class Log:
             if not self.is_lost(seq):
                 report("private", "no record commits to it: " + name, record=seq)
         declared, kept = self.declarations()
-        compared = [a for a in self.good if a.size <= kept.get(a.epoch, SAFE)]
+        oldest = self.base.epoch if self.base else 1
+        compared = [a for a in self.good if a.size <= kept.get(a.epoch, SAFE) and a.epoch >= oldest]
         if tiled in compared and tiled.size > self.here and tiled.match[0] is None:
             tiled.match = (True, True)
         for a in compared:
             for code, match in zip(("root", "chain"), a.match):
                 if match is False and not report.has(code):
                     report(code, "that of the records at %d is another" % a.size, **a.where)
-            if self.first - 1 <= a.size < self.next and declared.get(a.epoch, SAFE) > a.size and (
-                    a.epoch > (self.base.epoch if self.base else 1)):
+            if self.first - 1 <= a.size < self.next and declared.get(a.epoch, SAFE) > a.size and a.epoch > oldest:
                 report("epoch", "no record before it declares the epoch", **a.where)
             if last == head < a.size and a.made <= moment(self.manifest["made_at"]):
                 report("missing", "up to %d, by an anchor" % a.size, record=last + 1)
-            elif last == head < a.size and not report.has("later"):
-                report("later", "records up to %d" % a.size, **a.where)
         for place in self.absent if self.manifest["private"] and last == head else ():
             if place not in self.erased:
                 report("unerased", "no value and no erasure of " + place[1], record=place[0])
@@ -517,7 +514,7 @@ def verify(args, trust, report):
     try:
         read = Tiles(files) if good else tiles
         reached = [a for a in anchors if a.good and (not args.anchors or a.size <= read.leaves)]
-        if reached:
+        if reached and reached[-1].size >= first - 1:
             read.check(reached[-1].size, reached[-1].root, max(first, 1) - 1, last - 1)
             tiles, tiled = read, reached[-1]
     except ValueError as error:
@@ -533,6 +530,8 @@ def verify(args, trust, report):
     now = datetime.now(timezone.utc)
     if good and args.expect_fresh is not None and good.made < now - timedelta(seconds=args.expect_fresh):
         report("stale", "made at %s" % good.meta["made_at"], **good.where)
+    if args.expect_fresh is not None and moment(manifest["made_at"]) < now - timedelta(seconds=args.expect_fresh):
+        report("stale", "exported at %s" % manifest["made_at"])
     for a in anchors:
         if a.good and a.made > now + timedelta(minutes=5):
             report("future", "made at %s" % a.meta["made_at"], **a.where)

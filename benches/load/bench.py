@@ -29,6 +29,13 @@ IDLE_SOCKETS = 2000
 # Records are committed in groups, so a group that is larger costs each request less.
 CONNECTIONS = (32, 256)
 SECRET_KEY = secrets.token_hex(32)
+# Records of the long log that is verified.
+RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
+# Proofs that are asked for, one after the other.
+PROOFS = 20
+VERIFY = pathlib.Path(__file__).resolve().parents[2] / "docs" / "verify.py"
+# What both verifiers must say alike of the same evidence.
+SAME = ("verdict", "good_until", "last_good_anchor", "records", "anchors", "first_bad_record", "first_bad_anchor")
 
 NGINX = """
 worker_processes {workers};
@@ -84,8 +91,9 @@ def memory_mib(pid, field="VmRSS"):
 class Bench:
     """What runs, and what was measured."""
 
-    def __init__(self, gateway, tool, folder, stack):
-        self.gateway, self.tool, self.folder, self.stack = gateway, tool, pathlib.Path(folder), stack
+    def __init__(self, gateway, client, tool, folder, stack):
+        self.gateway, self.client, self.tool = gateway, client, tool
+        self.folder, self.stack = pathlib.Path(folder), stack
         self.rows = []
         self.databases = {}
 
@@ -106,11 +114,11 @@ class Bench:
                 process.kill()
                 process.wait()
 
-    def run_tool(self, command, **options):
+    def run_tool(self, command, timeout=600, **options):
         args = [self.tool, command]
         for name, value in options.items():
             args += [f"--{name}", str(value)]
-        done = subprocess.run(args, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(args, capture_output=True, text=True, timeout=timeout)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(args)}: {done.stderr}")
         return json.loads(done.stdout)
@@ -152,7 +160,9 @@ class Bench:
         args += ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"]
         log = (self.folder / "postgres.log").open("w")
         self.start(as_user + args, port, stdout=log, stderr=log)
-        self.databases["PostgreSQL"] = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self.cluster = f"postgres://postgres@127.0.0.1:{port}"
+        self.createdb = [str(binaries / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
+        self.databases["PostgreSQL"] = f"{self.cluster}/postgres"
 
     def environment(self, database):
         return {
@@ -183,7 +193,7 @@ class Bench:
     def start_gateway(self, database):
         port = free_port()
         environment = self.environment(database)
-        environment["RGW_LISTEN"] = f"127.0.0.1:{port}"
+        environment["RGW_LISTEN"] = environment["DOMAIN"] = f"127.0.0.1:{port}"
         environment["RGW_METRICS_LISTEN"] = f"127.0.0.1:{free_port()}"
         began = time.monotonic()
         process = self.start([self.gateway, "serve"], env=environment, stdout=subprocess.DEVNULL)
@@ -191,7 +201,8 @@ class Bench:
             if process.poll() is not None:
                 raise SystemExit("the gateway does not start")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
-                probe.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                request = f"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+                probe.sendall(request.encode())
                 if probe.recv(64).startswith(b"HTTP/1.1 200"):
                     return process, port, time.monotonic() - began
             time.sleep(0.002)
@@ -311,12 +322,15 @@ class Bench:
         self.row(f"idle memory, {database}", f"{memory:.0f} MiB", "≤ 60 MiB", memory <= 60)
         return process, port
 
-    def rooms(self):
+    def decisions(self):
         decision = self.run_tool("decide", policies=100, count=100000)
         for percentile, limit in (("p50", 30), ("p99", 200)):
             took = decision[f"{percentile}_us"]
             self.row(f"decision at 100 policies, {percentile}", f"{took:.1f} µs", f"≤ {limit} µs", took <= limit)
-        for database in self.databases:
+
+    def appends(self):
+        """Records with a personal value, while tree and index follow."""
+        for database in ("PostgreSQL", "SQLite"):
             rate = self.run_tool("append", database=self.databases[database], seconds=5, tasks=512)
             limit = 10000 if database == "PostgreSQL" else None
             met = None if limit is None else rate["per_s"] >= limit
@@ -327,14 +341,118 @@ class Bench:
             measured = f"{paced['p99_ms']:.1f} ms (p50 {paced['p50_ms']:.1f} ms)"
             self.row(f"audit append at 1,000/s, p99, {database}", measured, budget, met)
 
-    def verifying(self, database):
-        began = time.monotonic()
-        told = self.operator(database, "audit", "verify")
-        seconds = time.monotonic() - began
-        records = int(re.search(r"records\s+(\d+)", told).group(1))
-        rate = records / seconds
+    # A long log with anchors
+
+    def fill(self, database):
+        """The log, in a database of its own; the environment of commands that know its anchors."""
+        name = f"{database} with a long log"
+        if database == "PostgreSQL":
+            subprocess.run([*self.createdb, "long"], check=True, capture_output=True)
+            self.databases[name] = f"{self.cluster}/long"
+        else:
+            self.databases[name] = f"sqlite://{self.folder}/long.sqlite"
+        anchors, key = self.folder / f"anchors-{database}", self.folder / f"{database}.key"
+        self.operator(database, "audit", "key", str(key))
+        filled = self.run_tool(
+            "fill", timeout=3600, database=self.databases[name], records=RECORDS, anchors=anchors, key=key
+        )
+        self.row(f"writing {filled['records']:,} records, {database}", f"{filled['per_s']:,.0f} records/s")
         self.row(
-            f"verification, {database}", f"{rate:,.0f} records/s ({records:,} records)", "≥ 100,000/s", rate >= 100000
+            f"one anchor, {database}",
+            f"{filled['anchor_p50_ms']:.0f} ms (the slowest of 100 {filled['anchor_max_ms']:.0f} ms, "
+            f"the last {filled['anchor_last_ms']:.0f} ms)",
+        )
+        place = {"AUDIT_ANCHOR_BUCKET": f"file://{anchors}", "AUDIT_ANCHOR_KEY_FILE": str(key)}
+        environment = self.environment(name) | place
+        trust = self.folder / f"{database}.trust.json"
+        trust.write_text(self.timed([self.gateway, "audit", "trust"], environment)[0])
+        return name, filled["records"], environment, trust
+
+    @staticmethod
+    def timed(args, environment=None, codes=(0,)):
+        """What it prints, in how many seconds."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [str(arg) for arg in args], env=environment, capture_output=True, text=True, timeout=7200
+        )
+        seconds = time.monotonic() - began
+        if done.returncode not in codes:
+            said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise SystemExit(f"{' '.join(map(str, args))}: {done.returncode} {said}")
+        return done.stdout, seconds
+
+    def verifying(self, database):
+        name, records, environment, trust = self.fill(database)
+        told, seconds = self.timed([self.gateway, "audit", "verify", "--trust", trust, "--json"], environment)
+        live = json.loads(told)
+        rate = records / seconds
+        self.row(f"verification, live, {database}", f"{rate:,.0f} records/s", "≥ 100,000/s", rate >= 100000)
+        self.proving(database, name, records, environment)
+        self.searching(database, name)
+        if database != "PostgreSQL":
+            return
+        bundle = self.folder / "long.tar"
+        _, seconds = self.timed([self.gateway, "audit", "export", "--out", bundle], environment)
+        size = bundle.stat().st_size / 1e6
+        self.row(f"export of a bundle, {database}", f"{records / seconds:,.0f} records/s ({size:,.0f} MB)")
+        reports = {"live": live}
+        for jobs, what, least in ((1, "one core", 100000), (os.cpu_count(), f"{os.cpu_count()} cores", None)):
+            args = [self.client, "audit", "verify", bundle, "--trust", trust, "--jobs", jobs, "--json"]
+            told, seconds = self.timed(args)
+            reports[what], rate = json.loads(told), records / seconds
+            budget, met = (f"≥ {least:,}/s", rate >= least) if least else ("", None)
+            self.row(f"verification of a bundle, {what}", f"{rate:,.0f} records/s", budget, met)
+        told, seconds = self.timed([sys.executable, VERIFY, bundle, "--trust", trust, "--json"])
+        reports["Python"], rate = json.loads(told), records / seconds
+        self.row("verification of a bundle, docs/verify.py", f"{rate:,.0f} records/s", "≥ 15,000/s", rate >= 15000)
+        said = {who: {field: report.get(field) for field in SAME} for who, report in reports.items()}
+        if any(one != said["Python"] or one["verdict"] != "verified" for one in said.values()):
+            raise SystemExit(f"the verifiers do not say the same of an honest log: {said}")
+        bundle.unlink()
+
+    def searching(self, database, name):
+        kept = self.run_tool("keep", timeout=3600, database=self.databases[name])
+        self.row(f"search index still to be made, {database}", f"{kept['index_s']:.1f} s")
+        took = {what: search["ms"] for what, search in kept["searches"].items()}
+        slowest = max(took, key=took.get)
+        self.row(
+            f"search of {kept['records']:,} records, {database}",
+            f"median {statistics.median(took.values()):.1f} ms, slowest {took[slowest]:.1f} ms "
+            f"({slowest.replace('_', ' ')})",
+        )
+
+    def proving(self, database, name, records, environment):
+        places = [1 + n * (records - 1) // (PROOFS - 1) for n in range(PROOFS)]
+        proof = self.folder / "proof.txt"
+        took = []
+        for seq in places:
+            proof.unlink(missing_ok=True)
+            took.append(self.timed([self.gateway, "audit", "prove", seq, "-o", proof], environment)[1])
+        whole = statistics.median(took) * 1e3
+        begin = statistics.median(self.timed([self.gateway, "--version"])[1] for _ in range(PROOFS)) * 1e3
+        self.row(
+            f"proof of one record of {records:,}, {database}",
+            f"{whole:.0f} ms, the start of the program ({begin:.0f} ms) and the connection included",
+            "≤ 50 ms",
+            whole <= 50,
+        )
+        token = self.operator(
+            name, "token", "create", "--user", "auditor@example.com", "--name", "bench", "--role", "auditor"
+        )
+        authorization = "Basic " + base64.b64encode(f"convox:{token}".encode()).decode()
+        process, port, _ = self.start_gateway(name)
+        measured = self.run_tool(
+            "paced", to=f"127.0.0.1:{port}", path=f"/api/v1/audit/records/{records // 2}/proof",
+            authorization=authorization, rate=20, seconds=SECONDS, connections=2,
+        )
+        self.stop(process)
+        if measured["failures"]:
+            raise SystemExit(f"proofs by the API: {measured}")
+        self.row(
+            f"the same by the API, {database}",
+            f"p50 {measured['p50_ms']:.1f} ms, p99 {measured['p99_ms']:.1f} ms",
+            "≤ 50 ms",
+            measured["p99_ms"] <= 50,
         )
 
     def server(self, database):
@@ -358,24 +476,29 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gateway", required=True, help="rack-gateway-api, optimised")
+    parser.add_argument("--client", required=True, help="rack-gateway, optimised")
+    parser.add_argument("--only-log", action="store_true", help="nothing but the audit log")
     parser.add_argument("--tool", required=True, help="the bench target `load`, optimised")
     arguments = parser.parse_args()
-    for needed in ("nginx", "wrk"):
+    for needed in () if arguments.only_log else ("nginx", "wrk"):
         if not shutil.which(needed):
             raise SystemExit(f"{needed} is missing: run `make bench`, which installs it")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rack-gateway-bench-"))
-        bench = Bench(arguments.gateway, arguments.tool, folder, stack)
+        bench = Bench(arguments.gateway, arguments.client, arguments.tool, folder, stack)
         bench.databases["SQLite"] = f"sqlite://{folder}/bench.sqlite"
         bench.start_postgres()
         bench.start_upstream()
-        bench.start_nginx()
-        for database in ("PostgreSQL", "SQLite"):
-            bench.server(database)
-        print("\nrooms", flush=True)
-        bench.rooms()
+        if not arguments.only_log:
+            bench.start_nginx()
+            for database in ("PostgreSQL", "SQLite"):
+                bench.server(database)
+            print("\ndecisions", flush=True)
+            bench.decisions()
+        print("\nthe log", flush=True)
+        bench.appends()
         for database in ("PostgreSQL", "SQLite"):
             bench.verifying(database)
         print(bench.table())

@@ -1,8 +1,9 @@
 //! The tool of `run.sh`: an upstream, and the clients that `wrk` is not. Each command prints one
 //! line of JSON, so that the driver compares numbers and not texts.
 
+mod decisions;
 mod http;
-mod rooms;
+mod log;
 mod sockets;
 mod upstream;
 
@@ -50,10 +51,11 @@ fn main() -> ExitCode {
         "stream" => stream(&options),
         "round-trips" => sockets::round_trips(&options),
         "idle" => sockets::idle(&options),
-        "decide" => rooms::decide(&options),
-        "append" => rooms::append(&options),
-        "append-paced" => rooms::append_paced(&options),
-        "keep" => rooms::keep(&options),
+        "decide" => decisions::decide(&options),
+        "append" => log::append(&options),
+        "append-paced" => log::append_paced(&options),
+        "fill" => log::fill(&options),
+        "keep" => log::keep(&options),
         other => Err(format!("{other}: no such command").into()),
     });
     match run {

@@ -11,7 +11,7 @@ use super::state::{AnchorLevel, AnchorState, Anchors};
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::config::Catalog;
-use crate::store::Store;
+use crate::store::{RecordFilter, Store, StoreError};
 
 /// How often the state is read.
 const EVERY: Duration = Duration::from_secs(1);
@@ -44,8 +44,10 @@ impl AnchorWatch {
         }
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut alarms =
-            Alarms { told: AnchorLevel::Green, shown: (AnchorLevel::Green, 0), trouble: None, ours: false };
+        let mut alarms = Alarms::resume(&self.store).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "nobody knows what was told of the state of anchors");
+            Alarms::new()
+        });
         loop {
             ticks.tick().await;
             self.anchors.refresh(&self.store, &self.catalog).await;
@@ -70,6 +72,26 @@ struct Alarms {
 }
 
 impl Alarms {
+    const fn new() -> Self {
+        Self { told: AnchorLevel::Green, shown: (AnchorLevel::Green, 0), trouble: None, ours: false }
+    }
+
+    /// What the record says was told last, so that the end of a trouble is told after a restart too.
+    async fn resume(store: &Store) -> Result<Self, StoreError> {
+        let (mut alarms, mut newest) = (Self::new(), 0);
+        for level in AnchorLevel::ALL.into_iter().filter(|level| *level > AnchorLevel::Off) {
+            let wanted = RecordFilter { action: Some(action(level).to_owned()), ..RecordFilter::default() };
+            let found = store.records_search(&wanted, None, 1).await?;
+            let Some(record) = found.first().filter(|record| record.seq > newest) else { continue };
+            let said: serde_json::Value = serde_json::from_slice(&record.canon).unwrap_or_default();
+            let trouble = said.pointer("/detail/trouble").and_then(serde_json::Value::as_str).map(str::to_owned);
+            newest = record.seq;
+            alarms.told = level;
+            alarms.trouble = trouble.filter(|_| level > AnchorLevel::Green);
+        }
+        Ok(alarms)
+    }
+
     fn is_due(&mut self, state: &AnchorState) -> bool {
         self.shown = match self.shown {
             (level, count) if level == state.level => (level, count.saturating_add(1)),
@@ -80,7 +102,7 @@ impl Alarms {
 
     async fn tell(&mut self, watch: &AnchorWatch, state: &AnchorState) {
         let trouble = self.trouble.get_or_insert_with(|| state.trouble.clone());
-        let event = event(state);
+        let event = event(state, trouble);
         if !self.ours {
             let key = format!("{}:{trouble}", event.action);
             match watch.store.rate_hit(&key, TOLD, watch.clock.now()).await {
@@ -105,19 +127,35 @@ impl Alarms {
 fn log(state: &AnchorState, message: &str) {
     match state.level {
         AnchorLevel::Off | AnchorLevel::Green => tracing::info!("{message}"),
-        AnchorLevel::Amber => tracing::warn!(fault = state.fault, "{message}"),
-        AnchorLevel::Red | AnchorLevel::Overdue => tracing::error!(fault = state.fault, "{message}"),
+        AnchorLevel::Amber => warn(state, message),
+        AnchorLevel::Red | AnchorLevel::Overdue => shout(state, message),
     }
 }
 
-fn event(state: &AnchorState) -> Event {
+fn warn(state: &AnchorState, message: &str) {
+    tracing::warn!(fault = state.fault, "{message}");
+}
+
+fn shout(state: &AnchorState, message: &str) {
+    tracing::error!(fault = state.fault, "{message}");
+}
+
+const fn action(level: AnchorLevel) -> &'static str {
+    match level {
+        AnchorLevel::Off | AnchorLevel::Green => "anchor:recovered",
+        AnchorLevel::Amber => "anchor:amber",
+        AnchorLevel::Red => "anchor:red",
+        AnchorLevel::Overdue => "anchor:overdue",
+    }
+}
+
+fn event(state: &AnchorState, trouble: &str) -> Event {
     let waiting =
         format!("{} records are without an anchor, the oldest for {} s", state.unanchored, state.unanchored_s);
-    let (action, message) = match state.level {
-        AnchorLevel::Off | AnchorLevel::Green => ("anchor:recovered", "the log is anchored again".to_owned()),
-        AnchorLevel::Amber => ("anchor:amber", waiting),
-        AnchorLevel::Red => ("anchor:red", waiting),
-        AnchorLevel::Overdue => ("anchor:overdue", format!("{waiting}: destruction and administration are refused")),
+    let message = match state.level {
+        AnchorLevel::Off | AnchorLevel::Green => "the log is anchored again".to_owned(),
+        AnchorLevel::Amber | AnchorLevel::Red => waiting,
+        AnchorLevel::Overdue => format!("{waiting}: destruction and administration are refused"),
     };
     let last = state.last.as_ref();
     let detail = [
@@ -127,11 +165,12 @@ fn event(state: &AnchorState) -> Event {
         ("epoch", last.map(|last| last.epoch.to_string())),
         ("size", last.map(|last| last.size.to_string())),
         ("fault", state.fault.clone()),
+        ("trouble", Some(trouble.to_owned())),
     ];
     Event {
         message: Some(message),
         detail: detail.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
-        ..Event::new(EventKind::System, "", action)
+        ..Event::new(EventKind::System, "", action(state.level))
     }
 }
 

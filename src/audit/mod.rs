@@ -10,6 +10,8 @@ pub mod export;
 pub mod filter;
 mod intent;
 mod keeper;
+pub mod live;
+pub mod prove;
 mod record;
 mod recovery;
 mod search;
@@ -17,7 +19,6 @@ mod sink;
 mod state;
 pub mod tree;
 pub mod values;
-pub mod verify;
 mod words;
 mod writer;
 

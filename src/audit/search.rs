@@ -32,18 +32,21 @@ pub async fn search(
 }
 
 async fn current(keeper: &Keeper, upto: u64) -> Result<(), StoreError> {
+    if keeper.store().indexed().await? >= upto {
+        return Ok(());
+    }
     let catching_up = keeper.clone();
-    // On the store's runtime: the caller's may have no timer. What is under way goes on.
+    // On the store's runtime: the caller's may have no timer.
     let task = keeper.store().runtime().spawn(async move {
-        let mut work = tokio::spawn(async move { catching_up.index(upto).await });
-        tokio::time::timeout(WAIT, &mut work).await
+        let work = catching_up.index(upto);
+        tokio::time::timeout(WAIT, work).await
     });
     match task.await {
-        Ok(Ok(Ok(result))) => result,
+        Ok(Ok(result)) => result,
         Ok(Err(_)) => {
             let done = keeper.store().indexed().await?;
             Err(StoreError::unavailable(format!("the search index is at record {done} of {upto}: try again later")))
         }
-        Err(_) | Ok(Ok(Err(_))) => Err(StoreError::unavailable("the gateway is shutting down")),
+        Err(_) => Err(StoreError::unavailable("the gateway is shutting down")),
     }
 }

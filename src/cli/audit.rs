@@ -1,6 +1,7 @@
 //! `audit`: verify the log, follow it, show what belongs to one request.
 
 mod read;
+mod verify;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,19 +14,15 @@ use serde_json::Value;
 use super::runtime::{block_on, open_store};
 use super::{Done, Failure, Output};
 use super::{anchor, audit_init};
-use crate::audit::verify::{Report, Verdict, VerifyOptions, verify};
-use crate::clock::Clock;
 use crate::store::{Record, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
-    /// Recompute everything from what is stored. Exit code: 0 verified, 1 tampered, 2 nothing to
-    /// verify or not all of it, 3 could not run.
-    Verify {
-        /// The report as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Recompute everything from what is stored, and compare it with what was anchored. Exit code:
+    /// 0 verified, 1 tampered, 2 incomplete (also when there are no anchors), 3 could not run.
+    Verify(verify::VerifyArguments),
+    /// Write the proof of one record, which can be checked with the trust file alone.
+    Prove(verify::ProveArguments),
     /// The last records.
     Tail {
         /// How many.
@@ -74,7 +71,8 @@ pub(super) enum AuditCommand {
 
 pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
     match command {
-        AuditCommand::Verify { json } => check(*json, output),
+        AuditCommand::Verify(arguments) => verify::verify(arguments, output),
+        AuditCommand::Prove(arguments) => verify::prove(arguments, output),
         AuditCommand::Tail { lines, follow, json } => tail(*lines, *follow, *json, output),
         AuditCommand::Show { what } => show(what, output),
         AuditCommand::Erase(arguments) => super::erase::erase(arguments, output),
@@ -85,61 +83,6 @@ pub(super) fn audit(command: &AuditCommand, output: &mut Output<'_>) -> Done {
         AuditCommand::Search(arguments) => read::search(arguments, output),
         AuditCommand::Export(arguments) => read::export(arguments, output),
     }
-}
-
-fn check(json: bool, output: &mut Output<'_>) -> Done {
-    let err = &mut *output.err;
-    let report = block_on(async {
-        let store = open_store().await?;
-        let now = Clock::system().now();
-        let mut shown = 0;
-        let report = verify(&store, VerifyOptions::default(), now, |done, total| {
-            let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-            // A line for each tenth: readable in a terminal and in the log of a job.
-            if percent / 10 > shown && total > 100_000 {
-                shown = percent / 10;
-                let line = writeln!(err, "{percent:>3} percent: {done} of {total} records");
-                tracing::trace!(?line, "progress");
-            }
-        });
-        Ok(report.await?)
-    })?;
-    if json {
-        writeln!(output.out, "{}", serde_json::to_string_pretty(&report)?)?;
-    } else {
-        print(&report, output.out)?;
-    }
-    Ok(ExitCode::from(report.verdict.exit_code()))
-}
-
-fn print(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
-    let verdict = match report.verdict {
-        Verdict::Verified => "VERIFIED",
-        Verdict::Tampered => "TAMPERED",
-        Verdict::Incomplete => "INCOMPLETE",
-    };
-    writeln!(out, "{verdict}")?;
-    writeln!(out, "log          {}", report.origin.as_deref().unwrap_or("none"))?;
-    writeln!(out, "records      {} (the last is {})", report.records, report.last)?;
-    writeln!(out, "good until   {}", report.good_until)?;
-    writeln!(out, "chain        {}", report.chain)?;
-    for finding in &report.findings {
-        writeln!(out, "damage       record {}: {}", finding.seq, finding.detail)?;
-    }
-    if report.findings_total > 0 {
-        writeln!(
-            out,
-            "findings     {} in all; keep the database as it is and compare with a copy",
-            report.findings_total
-        )?;
-    }
-    if report.interrupted_total > 0 {
-        writeln!(out, "interrupted  {} requests without an outcome (a crash, no tampering)", report.interrupted_total)?;
-    }
-    if report.in_flight > 0 {
-        writeln!(out, "in flight    {} requests", report.in_flight)?;
-    }
-    Ok(())
 }
 
 /// How often a followed log is read.

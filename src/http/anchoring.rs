@@ -147,11 +147,17 @@ async fn check_again(checked: Checked, anchors: Anchors) {
 fn say(settings: Option<&AnchorSettings>) {
     match settings {
         None => tracing::warn!("anchors are off: whoever owns the database can rewrite the audit log unnoticed"),
-        Some(settings) if settings.is_development() => {
-            tracing::warn!(%settings, "development anchors: nobody is kept from changing them");
-        }
-        Some(settings) => tracing::info!(%settings, "the audit log is anchored"),
+        Some(settings) if settings.is_development() => say_development(settings),
+        Some(settings) => say_anchored(settings),
     }
+}
+
+fn say_development(settings: &AnchorSettings) {
+    tracing::warn!(%settings, "development anchors: nobody is kept from changing them");
+}
+
+fn say_anchored(settings: &AnchorSettings) {
+    tracing::info!(%settings, "the audit log is anchored");
 }
 
 impl AnchoringTasks {

@@ -176,6 +176,8 @@ impl Launch {
             Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),
             None => None,
         };
+        // Known before the first request asks.
+        gate.anchors.refresh(&gate.store, &catalog).await;
         first::administrators(&gate, &self.admins).await?;
         first::session_limits(&gate, &catalog).await?;
         let status = BundleStatus::default();

@@ -191,11 +191,18 @@ impl Store {
             erased += done.await?;
         }
         if self.backend() == Backend::Sqlite {
-            // The journal still holds the pages as they were.
-            let db = self.inner.write.clone();
-            self.run(async move { Ok(db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(|_| ())?) })
-                .await?;
+            self.fold_journal().await;
         }
         Ok(erased)
+    }
+
+    /// The journal still holds the pages as they were. Somebody who reads may be in the way; then the next
+    /// checkpoint does it.
+    async fn fold_journal(&self) {
+        let db = self.inner.write.clone();
+        let folding = async move { Ok(db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.map(|_| ())?) };
+        if let Err(error) = self.run(folding).await {
+            tracing::debug!(%error, "the journal was not folded into the database file yet");
+        }
     }
 }

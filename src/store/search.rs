@@ -110,6 +110,40 @@ impl Order {
     }
 }
 
+/// Records that are read in order before the index of words is asked, on PostgreSQL.
+const NARROW: u64 = 20_000;
+
+/// Where to look, and for how many.
+#[derive(Clone, Copy)]
+struct Page {
+    first: u64,
+    last: u64,
+    limit: u64,
+    order: Order,
+    /// Whether there is too much of it to be read in order.
+    is_wide: bool,
+}
+
+impl Page {
+    /// The `width` records of it that come first.
+    fn window(self, width: u64) -> Self {
+        let (first, last) = match self.order {
+            Order::Up => (self.first, self.last.min(self.first.saturating_add(width - 1))),
+            Order::Down => (self.first.max((self.last + 1).saturating_sub(width)), self.last),
+        };
+        Self { first, last, is_wide: width > NARROW, ..self }
+    }
+
+    /// What is left of it behind that window, which held `found`.
+    const fn after(self, window: Self, found: u64) -> Self {
+        let limit = self.limit.saturating_sub(found);
+        match self.order {
+            Order::Up => Self { first: window.last + 1, limit, ..self },
+            Order::Down => Self { last: window.first.saturating_sub(1), limit, ..self },
+        }
+    }
+}
+
 /// A statement that grows, with its values.
 #[derive(Default)]
 struct Sql {
@@ -176,8 +210,8 @@ impl Store {
         if first > last || limit == 0 {
             return Ok(Vec::new());
         }
-        let sql = self.search_sql(filter, &terms, (stored(first)?, stored(last)?), (stored(limit.min(MOST))?, order));
-        let found = self.numbers(sql).await?;
+        let page = Page { first, last, limit: limit.min(MOST), order, is_wide: false };
+        let found = self.find_numbers(filter, &terms, page).await?;
         if found.is_empty() {
             return Ok(Vec::new());
         }
@@ -189,37 +223,52 @@ impl Store {
         self.records(&format!("WHERE seq {clause} ORDER BY seq {}", order.word()), vec![list.into()]).await
     }
 
-    fn search_sql(
-        &self,
-        filter: &RecordFilter,
-        terms: &[String],
-        (first, last): (i64, i64),
-        (limit, order): (i64, Order),
-    ) -> Sql {
-        let by_words = !terms.is_empty();
+    async fn find_numbers(&self, filter: &RecordFilter, terms: &[String], page: Page) -> Result<Vec<i64>, StoreError> {
+        if self.backend() == Backend::Sqlite || terms.is_empty() || filter.request.is_some() {
+            return self.numbers(self.search_sql(filter, terms, page)?).await;
+        }
+        // PostgreSQL's index of words gives no order. Common words are found by reading a little of the log in
+        // order, rare ones by the index and sorting; which it is shows.
+        let mut rest = Page { last: page.last.min(self.ends().await?.last), ..page };
+        let (mut found, mut width) = (Vec::new(), NARROW);
+        while rest.first <= rest.last && rest.limit > 0 {
+            let window = rest.window(width);
+            let numbers = self.numbers(self.search_sql(filter, terms, window)?).await?;
+            rest = rest.after(window, u64::try_from(numbers.len()).unwrap_or(rest.limit));
+            found.extend(numbers);
+            width = width.saturating_mul(10);
+        }
+        Ok(found)
+    }
+
+    fn search_sql(&self, filter: &RecordFilter, terms: &[String], page: Page) -> Result<Sql, StoreError> {
         let mut sql = Sql::default();
-        let (table, seq, matches) = match self.backend() {
-            Backend::Sqlite => ("audit_words", "rowid", "w.audit_words MATCH ?"),
-            Backend::Postgres => ("audit_words", "seq", "w.words @@ CAST(? AS tsquery)"),
+        let (seq, matches) = match self.backend() {
+            Backend::Sqlite => ("rowid", "w.audit_words MATCH ?"),
+            Backend::Postgres => ("seq", "w.words @@ CAST(? AS tsquery)"),
         };
-        let query = Bound::Text(self.matching(terms));
-        let key = if by_words && filter.request.is_none() {
-            // CROSS keeps the order of the tables, and with it that of the index of words.
-            sql.text = format!("SELECT w.{seq} FROM {table} w CROSS JOIN audit_records r WHERE r.seq = w.{seq} AND ");
-            sql.push(matches, query);
-            format!("w.{seq}")
-        } else if by_words {
-            sql.text = format!("SELECT r.seq FROM audit_records r WHERE EXISTS (SELECT 1 FROM {table} w WHERE ");
-            sql.push(matches, query);
+        let query = || Bound::Text(self.matching(terms));
+        let columns = filter.columns(!terms.is_empty());
+        let key = if terms.is_empty() {
+            sql.text.push_str("SELECT r.seq FROM audit_records r WHERE r.seq IS NOT NULL");
+            "r.seq".to_owned()
+        } else if filter.request.is_some() {
+            sql.text.push_str("SELECT r.seq FROM audit_records r WHERE EXISTS (SELECT 1 FROM audit_words w WHERE ");
+            sql.push(matches, query());
             sql.text.push_str(&format!(" AND w.{seq} = r.seq)"));
             "r.seq".to_owned()
         } else {
-            sql.text.push_str("SELECT r.seq FROM audit_records r WHERE r.seq IS NOT NULL");
-            "r.seq".to_owned()
+            // CROSS keeps the order of the tables, and with it that of the index of words.
+            let timed = filter.from.is_some() || filter.to.is_some();
+            let join =
+                if timed { format!("CROSS JOIN audit_records r WHERE r.seq = w.{seq} AND") } else { "WHERE".into() };
+            sql.text = format!("SELECT w.{seq} FROM audit_words w {join} ");
+            sql.push(matches, query());
+            format!("w.{seq}")
         };
-        sql.push(&format!(" AND {key} >= ?"), Bound::Number(first));
-        sql.push(&format!(" AND {key} <= ?"), Bound::Number(last));
-        for (name, value) in filter.columns(by_words) {
+        sql.push(&format!(" AND {key} >= ?"), Bound::Number(stored(page.first)?));
+        sql.push(&format!(" AND {key} <= ?"), Bound::Number(stored(page.last)?));
+        for (name, value) in columns {
             sql.push(&format!(" AND r.{name} = ?"), Bound::Text(column(value)));
         }
         if let Some(from) = &filter.from {
@@ -228,8 +277,11 @@ impl Store {
         if let Some(to) = &filter.to {
             sql.push(" AND r.ts < ?", Bound::Text(column(to)));
         }
-        sql.push(&format!(" ORDER BY {key} {} LIMIT ?", order.word()), Bound::Number(limit));
-        sql
+        // A sum is in no index: what is wide is not read in order.
+        let plus = if page.is_wide { " + 0" } else { "" };
+        let order = format!(" ORDER BY {key}{plus} {} LIMIT ?", page.order.word());
+        sql.push(&order, Bound::Number(stored(page.limit)?));
+        Ok(sql)
     }
 
     /// The query for all of these words and terms. None of them holds a quote or a space.
@@ -361,8 +413,8 @@ async fn index_postgres(
         return Ok(false);
     }
     let (numbers, words): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
-    let insert = "INSERT INTO audit_words (seq, words) \
-         SELECT seq, array_to_tsvector(string_to_array(words, ' ')) FROM UNNEST($1::int8[], $2::text[]) AS t (seq, words)";
+    let insert = "INSERT INTO audit_words (seq, words) SELECT seq, array_to_tsvector(string_to_array(words, ' ')) \
+         FROM UNNEST($1::int8[], $2::text[]) AS t (seq, words)";
     sqlx::query(insert).bind(numbers).bind(words).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(true)

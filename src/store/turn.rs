@@ -8,8 +8,7 @@ use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::PgConnection;
-use tokio::runtime::Handle;
+use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
 
 use super::append::Appender;
@@ -20,7 +19,7 @@ use super::{Store, StoreError};
 /// Proof that it is this process's turn. Over when dropped.
 pub struct Turn {
     held: Held,
-    runtime: Handle,
+    store: Store,
 }
 
 enum Held {
@@ -51,7 +50,23 @@ impl Store {
                 session.map(|session| Held::Session(Arc::new(Mutex::new(Some(session)))))
             }
         };
-        Ok(held.map(|held| Turn { held, runtime: self.runtime().clone() }))
+        Ok(held.map(|held| Turn { held, store: self.clone() }))
+    }
+}
+
+impl Turn {
+    /// Ends the turn, and waits until others can have it.
+    pub async fn end(self) {
+        let Held::Session(slot) = &self.held else { return };
+        let slot = Arc::clone(slot);
+        let ended = self.store.run(async move {
+            let Some(mut session) = slot.lock().await.take() else { return Ok(()) };
+            sqlx::raw_sql("SELECT pg_advisory_unlock_all()").execute(&mut session).await?;
+            Ok(session.close().await?)
+        });
+        if let Err(error) = ended.await {
+            tracing::debug!(%error, "the session of a turn did not close cleanly");
+        }
     }
 }
 
@@ -60,7 +75,7 @@ impl Drop for Turn {
         // Closing a socket needs the runtime that opened it.
         if let Held::Session(slot) = &self.held {
             let slot = Arc::clone(slot);
-            self.runtime.spawn(async move { slot.lock().await.take() });
+            self.store.runtime().spawn(async move { slot.lock().await.take() });
         }
     }
 }

@@ -108,7 +108,7 @@ mod tests {
             for word in words(&text) {
                 assert!(!word.is_empty() && word.len() <= 64, "{word}");
                 assert!(word.chars().all(char::is_alphanumeric), "{word}");
-                assert_eq!(words(&word).collect::<Vec<_>>(), [word.clone()], "a word is its own word");
+                assert_eq!(words(&word).collect::<Vec<_>>().join(" "), word, "a word is its own word");
             }
         }
     }

@@ -1,10 +1,12 @@
 //! The one integration binary: requests in, effects out, against the real library, the real binary
 //! and both databases.
 
+mod anchor;
 mod anchoring;
 mod api;
 mod attacks;
 mod audit;
+mod audit_api;
 mod client;
 mod compile_fail;
 mod dev_rack;
@@ -24,5 +26,7 @@ mod routes;
 mod rows;
 mod sign_in;
 mod step_up;
+mod tamper;
 mod tidy;
 mod vault;
+mod verifier;

@@ -10,6 +10,7 @@ use super::super::endpoint::Answer;
 use super::super::{Call, Problem, Reply};
 use super::{bad_value, number, seq};
 use crate::audit::tree;
+use crate::proof::record_proof::RecordProof;
 use crate::proof::tile::Tiles;
 use crate::store::AnchorRow;
 
@@ -102,14 +103,10 @@ pub(in crate::api) async fn record(call: Call<AuditProve>) -> Answer {
     let tiles = tiles(&call, size, seq - 1).await?;
     let root = tiles.frontier(size).map(|tree| tree.root());
     let path = tiles.inclusion(seq - 1, size).filter(|_| root == Some(anchor.root)).ok_or_else(unfit)?;
-    let mut text = format!("c2sp.org/tlog-proof@v1\nextra {}\nindex {}\n", STANDARD.encode(record.canon), seq - 1);
-    for hash in path {
-        text.push_str(&STANDARD.encode(hash));
-        text.push('\n');
-    }
-    text.push('\n');
-    text.push_str(&String::from_utf8_lossy(&anchor.checkpoint));
-    Ok(Reply::text(text).header("content-disposition", format!("attachment; filename=\"record-{seq}.proof\"")))
+    let checkpoint = String::from_utf8_lossy(&anchor.checkpoint).into_owned();
+    let proof = RecordProof { record: record.canon, seq, path, checkpoint };
+    Ok(Reply::text(proof.encode())
+        .header("content-disposition", format!("attachment; filename=\"record-{seq}.proof\"")))
 }
 
 /// The proof that the log of `new` records begins with that of `old`.

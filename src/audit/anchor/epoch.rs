@@ -1,6 +1,7 @@
 //! Declaring a break of the log: what was anchored is lost, an operator says so, and the log goes on in
 //! the next epoch. The record comes first.
 
+use super::found::Shelf;
 use super::log::Log;
 use super::make::AnchorParts;
 use super::session::Session;
@@ -42,6 +43,10 @@ pub async fn declare_epoch(parts: &AnchorParts, reason: &str, approver: &str) ->
         return Err(AnchorError::Unusable(text.to_owned()));
     }
     let kept = log.kept(&session.objects, &last.meta).await?.map_or(0, |found| found.meta.size);
+    // Whoever exports the log needs the anchors of the lost branch too.
+    let known = log.store().anchor_last().await?.filter(|row| row.epoch == last.meta.epoch);
+    let shelf = Shelf::new(&session.objects, &log.origin, last.meta.epoch);
+    shelf.note_rows(log.store(), known.map_or(0, |row| row.number), &last).await?;
     let epoch = Epoch {
         number: last.meta.epoch + 1,
         anchor: last.meta.anchor,

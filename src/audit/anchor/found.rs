@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 
 use super::objects::Objects;
 use super::{AnchorError, Fault};
@@ -10,7 +11,10 @@ use crate::proof::anchor::{Checkpoint, Meta, ObjectKey, epoch_origin};
 use crate::proof::key::PublicKey;
 use crate::proof::note::Note;
 use crate::proof::trust::AnchorStore;
-use crate::store::AnchorRow;
+use crate::store::{AnchorRow, Store};
+
+/// Anchors that are read at the same time.
+const AT_ONCE: usize = 16;
 
 /// An anchor that is there, well-formed; its signatures are verified by whoever needs them.
 #[derive(Clone, Debug)]
@@ -127,6 +131,16 @@ impl<'a> Shelf<'a> {
             return Err(self.wrong(key, "not what its metadata says").into());
         }
         Ok(Found { checkpoint, note, meta })
+    }
+
+    /// Notes in the database what it lacks up to that anchor, `known` being the last one that it has.
+    pub(super) async fn note_rows(&self, store: &Store, known: u64, last: &Found) -> Result<(), AnchorError> {
+        let missing = stream::iter(known + 1..last.meta.anchor).map(|number| self.get(number));
+        let mut missing = std::pin::pin!(missing.buffered(AT_ONCE));
+        while let Some(found) = missing.next().await {
+            store.anchor_add(&found?.row()).await?;
+        }
+        Ok(store.anchor_add(&last.row()).await?)
     }
 
     async fn unfinished(&self, number: u64) -> Result<Unfinished, AnchorError> {

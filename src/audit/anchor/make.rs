@@ -88,7 +88,10 @@ impl Anchorer {
     pub async fn anchor(&self, reason: AnchorReason) -> Result<AnchorRow, AnchorError> {
         let begun = Instant::now();
         let done = self.take_turn(reason).await;
+        let has_made = done.as_ref().is_ok_and(|(_, has_made)| *has_made);
+        let done = done.map(|(row, _)| row);
         match &done {
+            Ok(_) if !has_made => {}
             Ok(_) => {
                 metrics::counter!("audit_anchors_total").increment(1);
                 metrics::histogram!("audit_anchor_seconds").record(begun.elapsed().as_secs_f64());
@@ -104,20 +107,27 @@ impl Anchorer {
         done
     }
 
-    async fn take_turn(&self, reason: AnchorReason) -> Result<AnchorRow, AnchorError> {
+    async fn take_turn(&self, reason: AnchorReason) -> Result<(AnchorRow, bool), AnchorError> {
+        let turn = self.store().turn(TURN).await?.ok_or(AnchorError::Busy)?;
+        let done = self.in_turn(reason).await;
+        turn.end().await;
+        done
+    }
+
+    /// The anchor, and whether it was made now.
+    async fn in_turn(&self, reason: AnchorReason) -> Result<(AnchorRow, bool), AnchorError> {
         let store = self.store();
-        let _turn = store.turn(TURN).await?.ok_or(AnchorError::Busy)?;
         // Another replica may have made it while this one waited.
         if matches!(reason, AnchorReason::Interval | AnchorReason::Count)
             && self.due().await?.is_none()
             && let Some(row) = store.anchor_last().await?
         {
-            return Ok(row);
+            return Ok((row, false));
         }
         let session = self.session().await?;
         for _ in 0..RACES {
             if let Some(found) = self.once(&session, reason).await? {
-                return Ok(found.row());
+                return Ok((found.row(), true));
             }
         }
         Err(AnchorError::Busy)
@@ -155,13 +165,10 @@ impl Anchorer {
         let number = known.as_ref().map_or(0, |row| row.number);
         let last = shelf.last(number).await?;
         let Some(whole) = &last.whole else { return Ok(last) };
-        for missing in number + 1..whole.meta.anchor {
-            store.anchor_add(&shelf.get(missing).await?.row()).await?;
-        }
-        if let Some(known) = known.filter(|known| known.number == whole.meta.anchor)
-            && known != whole.row()
-        {
-            let key = ObjectKey::Checkpoint(known.number);
+        if number < whole.meta.anchor {
+            shelf.note_rows(store, number, whole).await?;
+        } else if known.is_some_and(|known| known != whole.row()) {
+            let key = ObjectKey::Checkpoint(number);
             return Err(shelf.wrong(key, "other than when it was put").into());
         }
         Ok(last)
@@ -217,8 +224,10 @@ impl Anchorer {
         if known.is_none_or(|state| (state.root, state.chain) != (meta.root, meta.chain)) {
             return Err(log.behind(&session.objects, meta, before).await?.into());
         }
-        let found = (unfinished.note.clone(), meta.clone());
-        self.complete(shelf, found, before.map_or(0, |meta| meta.size), &signers).await
+        // They were put first; that they are what they must be is worth a look before signing.
+        let old = before.map_or(0, |meta| meta.size);
+        tiles::put(shelf, self.store(), (old, meta.size), self.now()).await?;
+        self.complete(shelf, (unfinished.note.clone(), meta.clone()), &signers).await
     }
 
     async fn make(
@@ -274,18 +283,16 @@ impl Anchorer {
             // Another process was quicker: what it began is completed first.
             return Ok(None);
         }
-        self.complete(shelf, (note, meta), old, &signers).await
+        self.complete(shelf, (note, meta), &signers).await
     }
 
-    /// Puts the checkpoint that the metadata describes, and whatever tiles are missing still.
+    /// Puts the checkpoint that the metadata describes.
     async fn complete(
         &self,
         shelf: &Shelf<'_>,
         (note, meta): (Bytes, Meta),
-        old: u64,
         signers: &[&Signer],
     ) -> Result<Option<Found>, AnchorError> {
-        tiles::put(shelf, self.store(), (old, meta.size), self.now()).await?;
         let text = meta.checkpoint().text();
         let bytes = Bytes::from(signed(text.clone(), &shelf.origin, signers).await?);
         let key = ObjectKey::Checkpoint(meta.anchor);

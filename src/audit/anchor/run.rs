@@ -53,7 +53,9 @@ impl Anchorer {
             () = self.keep_on() => {}
             () = stopped => {}
         }
-        within(LAST, self.anchor(AnchorReason::Stop)).await;
+        if let Some(problem) = within(LAST, self.anchor(AnchorReason::Stop)).await {
+            tracing::warn!(problem, "no last anchor was made");
+        }
     }
 
     async fn keep_on(&self) {
@@ -86,10 +88,10 @@ impl Anchorer {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, AnchorError>>) {
+/// Why there was no last anchor, if there was none.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, AnchorError>>) -> Option<String> {
     match tokio::time::timeout(limit, work).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "no last anchor was made"),
-        Err(_) => tracing::warn!("no last anchor was made in time"),
+        Ok(made) => made.err().map(|error| error.to_string()),
+        Err(_) => Some("it took too long".to_owned()),
     }
 }

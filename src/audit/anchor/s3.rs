@@ -48,6 +48,9 @@ impl S3 {
         aws: &Aws,
     ) -> Result<Self, AnchorError> {
         let config = aws.load().await;
+        let region = config.region().map(ToString::to_string);
+        let region = region
+            .ok_or_else(|| AnchorError::Unusable("the region of the bucket is not known: set AWS_REGION".to_owned()))?;
         let time = ServerTime::default();
         let client = client(&config, None, &time);
         let head = client.head_bucket().bucket(bucket).set_expected_bucket_owner(account.map(str::to_owned));
@@ -64,10 +67,7 @@ impl S3 {
                 elsewhere
             }
         };
-        let configured = config.region().map(ToString::to_string);
-        let region = told
-            .or(configured)
-            .ok_or_else(|| AnchorError::Unusable("the region of the bucket is not known: set AWS_REGION".to_owned()))?;
+        let region = told.unwrap_or(region);
         Ok(Self {
             client: self::client(&config, Some(&region), &time),
             bucket: bucket.to_owned(),

@@ -16,6 +16,18 @@ pub struct AnchorStatus {
     pub failures: u32,
 }
 
+impl AnchorStatus {
+    /// After one more try that failed.
+    fn after(&self, error: &AnchorError) -> Self {
+        let fault = match error {
+            AnchorError::Fault(fault) => Some(fault.clone()),
+            // What stands in the way now may hide a fault that is still there.
+            _ => self.fault.clone(),
+        };
+        Self { fault, trouble: Some(error.to_string()), failures: self.failures.saturating_add(1) }
+    }
+}
+
 impl Fault {
     /// What it is about, the same each time it is found.
     fn about(&self) -> String {
@@ -44,26 +56,17 @@ impl Anchorer {
             }
             Err(error) => error,
         };
-        let trouble = error.to_string();
         let before = self.inner.status.borrow().clone();
-        let mut status = AnchorStatus { fault: None, trouble: Some(trouble.clone()), failures: before.failures + 1 };
-        let AnchorError::Fault(fault) = error else {
-            // What stands in the way now may hide a fault that is still there.
-            status.fault = before.fault;
-            if before.trouble.as_ref() != Some(&trouble) {
-                tracing::warn!(%error, "no anchor was made");
-            }
-            self.inner.status.send_replace(status);
-            return;
-        };
-        status.fault = Some(fault.clone());
-        self.inner.status.send_replace(status);
-        if before.fault.is_some_and(|known| known.is_like(fault)) {
-            return;
+        let after = before.after(error);
+        self.inner.status.send_replace(after.clone());
+        if before.trouble != after.trouble {
+            tracing::warn!(%error, "no anchor was made");
         }
-        tracing::error!(%error, "anchors are not signed any more: what was anchored contradicts what is there");
-        if let Err(error) = self.record(fault).await {
-            tracing::error!(%error, "the fault of the anchors could not be recorded");
+        let AnchorError::Fault(fault) = error else { return };
+        if !before.fault.is_some_and(|known| known.is_like(fault))
+            && let Err(error) = self.record(fault).await
+        {
+            tracing::error!(%error, "a fault of the anchors could not be recorded");
         }
     }
 

@@ -30,9 +30,12 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
     let mut records =
         Records { store, private: request.private, lines: Lines::of("records"), values: Lines::of("private") };
     records.write(plan.first, plan.last, &mut archive).await?;
-    // A value that is erased meanwhile is missing, and the record that says so comes after the range.
+    // A value that is erased meanwhile is missing, and the record that says so would come after the range. In a
+    // range that ends earlier, nobody expects it.
+    let is_whole = plan.last == plan.head.seq;
     while request.private
-        && let Some(seq) = plan::erased_until(&keeper, plan.first, plan.last).await?
+        && is_whole
+        && let Some(seq) = plan::erased_until(store, plan.first, plan.last).await?
     {
         records.write(plan.last + 1, seq, &mut archive).await?;
         plan.last = seq;
@@ -165,7 +168,10 @@ impl Records<'_> {
         if !self.private || last < first {
             return Ok(());
         }
-        for row in self.store.private_of(first, last).await? {
+        let mut rows = self.store.private_of(first, last).await?;
+        // Databases sort by their own rules.
+        rows.sort_by(|one, next| (one.seq, &one.name).cmp(&(next.seq, &next.name)));
+        for row in rows {
             self.values.push(&spelled(&value_of(&row)));
             if self.values.is_full() {
                 self.values.flush(archive).await?;

@@ -119,7 +119,7 @@ impl Export {
             return Err(ExportError::Selective);
         }
         let plan = match is_bundle {
-            true => Plan::bundle(keeper, &request.filter, request.private).await?,
+            true => Plan::bundle(keeper.store(), &request.filter).await?,
             false => Plan::rows(keeper.store(), &request.filter).await?,
         };
         if is_bundle {

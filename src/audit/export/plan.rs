@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::ExportError;
-use crate::audit::{Keeper, search};
 use crate::store::{AnchorRow, Head, RecordFilter, Store, StoreError};
 
 /// What is exported.
@@ -31,22 +30,20 @@ impl Plan {
         Ok(Self { origin, head, first, last, base: None, end: None })
     }
 
-    /// What is asked for, and as much around it as makes it verifiable: from the anchor before to the anchor
-    /// after, and to the record that says why a personal value is missing.
-    pub(super) async fn bundle(keeper: &Keeper, filter: &RecordFilter, private: bool) -> Result<Self, ExportError> {
-        let store = keeper.store();
+    /// What is asked for, and as much around it as makes it verifiable: from the anchor before to the anchor after.
+    pub(super) async fn bundle(store: &Store, filter: &RecordFilter) -> Result<Self, ExportError> {
         let mut plan = Self::rows(store, filter).await?;
+        let is_empty = plan.last < plan.first;
         plan.base = store.anchor_at_or_before(plan.first - 1).await?.filter(|anchor| anchor.size > 0);
         plan.first = match &plan.base {
             Some(base) => base.size + 1,
             None if store.anchor_last().await?.is_some() => 1,
             None => plan.first,
         };
-        plan.last = plan.last.max(plan.first - 1);
-        if private {
-            plan.last = erased_until(keeper, plan.first, plan.last).await?.unwrap_or(plan.last).min(plan.head.seq);
+        if is_empty {
+            plan.last = plan.first - 1;
         }
-        let after = match plan.last < plan.head.seq {
+        let after = match plan.last < plan.head.seq && !is_empty {
             true => store.anchor_covering(plan.last).await?.filter(|anchor| anchor.size <= plan.head.seq),
             false => None,
         };
@@ -79,27 +76,22 @@ fn parsed(canon: &[u8]) -> Value {
     serde_json::from_slice(canon).unwrap_or_default()
 }
 
-/// Records of erasures per read.
-const PAGE: u64 = 100;
+/// Records per read.
+const PAGE: u64 = 256;
 
-/// The newest record after `last` that says that values of `first` to `last` were erased.
-pub(super) async fn erased_until(keeper: &Keeper, first: u64, last: u64) -> Result<Option<u64>, StoreError> {
-    let filter = RecordFilter { kind: Some("erasure".to_owned()), first: Some(last + 1), ..RecordFilter::default() };
-    let mut before = None;
+/// The newest record after `last` that says that values of `first` to `last` were erased. Reads what was added
+/// after `last`, not the index, which may be behind.
+pub(super) async fn erased_until(store: &Store, first: u64, last: u64) -> Result<Option<u64>, StoreError> {
+    let concerns = |record: &Value| {
+        let lists = record.get("erased").and_then(Value::as_object).into_iter().flat_map(|names| names.values());
+        let mut numbers = lists.filter_map(Value::as_array).flatten().filter_map(Value::as_u64);
+        numbers.any(|seq| (first..=last).contains(&seq))
+    };
+    let (mut after, mut found) = (last, None);
     loop {
-        let page = search(keeper, &filter, before, PAGE).await?;
-        let concerns = |canon: &[u8]| {
-            let record = parsed(canon);
-            let lists = record.get("erased").and_then(Value::as_object).into_iter().flat_map(|names| names.values());
-            let mut numbers = lists.filter_map(Value::as_array).flatten().filter_map(Value::as_u64);
-            numbers.any(|seq| (first..=last).contains(&seq))
-        };
-        if let Some(record) = page.iter().find(|record| concerns(&record.canon)) {
-            return Ok(Some(record.seq));
-        }
-        match page.last() {
-            Some(record) => before = Some(record.seq),
-            None => return Ok(None),
-        }
+        let page = store.records_after(after, PAGE).await?;
+        let Some(end) = page.last().map(|record| record.seq) else { return Ok(found) };
+        found = page.iter().rev().find(|record| concerns(&parsed(&record.canon))).map(|record| record.seq).or(found);
+        after = end;
     }
 }

@@ -87,6 +87,16 @@ fn wrong(error: &FilterError) -> Failure {
     Failure { message: error.to_string(), code: 2 }
 }
 
+/// The log, with its index as far as it is needed: no server may be there that keeps it.
+async fn current(wanted: &RecordFilter) -> Result<Keeper, Failure> {
+    let keeper = Keeper::new(open_store().await?);
+    if wanted.needs_words() {
+        let end = keeper.store().head().await?.map_or(0, |(_, head)| head.seq);
+        keeper.index(end).await?;
+    }
+    Ok(keeper)
+}
+
 #[derive(Args, Debug)]
 pub(in crate::cli) struct SearchArguments {
     #[command(flatten)]
@@ -106,7 +116,7 @@ pub(super) fn search(arguments: &SearchArguments, output: &mut Output<'_>) -> Do
     let wanted = arguments.filter.filter().map_err(|error| wrong(&error))?;
     let out = &mut *output.out;
     block_on(async {
-        let keeper = Keeper::new(open_store().await?);
+        let keeper = current(&wanted).await?;
         let (mut left, mut before) = (arguments.limit, None);
         while left > 0 {
             let rows = u64::try_from(left.min(PAGE)).unwrap_or(u64::MAX);
@@ -188,7 +198,7 @@ pub(super) fn export(arguments: &ExportArguments, output: &mut Output<'_>) -> Do
 }
 
 async fn write(request: ExportRequest, out: &mut dyn Write) -> Result<(u64, u64), Failure> {
-    let keeper = Keeper::new(open_store().await?);
+    let keeper = current(&request.filter).await?;
     let export = Export::prepare(&keeper, request, Clock::system().now()).await?;
     let range = export.range();
     let mut chunks = Box::pin(export.stream());

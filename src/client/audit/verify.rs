@@ -51,7 +51,8 @@ const RESUME: u64 = 1 << 28;
 
 pub(super) fn verify(arguments: &VerifyArguments, global: &Global, world: &mut World<'_>) -> Done {
     let trust = read_trust(&arguments.trust)?;
-    let mut bundle = Bundle::open(&arguments.export, arguments.anchors.as_deref())?;
+    let bucket = arguments.anchors.as_deref().map(|folder| (folder, trust.origin.as_str()));
+    let mut bundle = Bundle::open(&arguments.export, bucket)?;
     let resume = arguments.resume.as_deref().map(read_resume).transpose()?.flatten();
     let since = arguments.since.map(|since| bundle.begin_for(since)).transpose()?;
     let options =

@@ -43,6 +43,8 @@ pub(in crate::client) struct WatchArguments {
     once: bool,
 }
 
+/// What the gateway says where there is no anchor.
+const UNANCHORED: &str = "unanchored";
 /// Hand-overs of the key that are followed between two looks.
 const HAND_OVERS: u64 = 100_000;
 
@@ -109,6 +111,10 @@ pub(super) async fn watch(arguments: &WatchArguments, global: &Global, world: &m
                 let code = if is_overdue(&anchor.seen, now) { 2 } else { 0 };
                 (code, describe(&anchor, code == 2), Some(anchor.seen))
             }
+            Err(ClientError::Refused(problem)) if problem.slug == UNANCHORED => match &seen {
+                None => (2, "nothing is anchored yet".to_owned(), None),
+                Some(seen) => (1, format!("anchor {} was there, and there is none any more", seen.number), None),
+            },
             Err(error) if arguments.once || !is_outage(&error) => return Err(error),
             Err(error) => {
                 writeln!(world.err, "{error}")?;
@@ -342,5 +348,39 @@ impl Ask<'_> {
         let path: Path64 = answer.json()?;
         let hash = |text: &String| STANDARD.decode(text).ok()?.try_into().ok();
         Ok(path.path.iter().map(hash).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seen, every, is_overdue};
+    use time::macros::datetime;
+
+    #[test]
+    fn a_promise_that_is_not_kept() {
+        let next_due = "2026-11-21T10:02:00.000000Z".to_owned();
+        let text = String::new;
+        let seen = Seen {
+            v: 1,
+            origin: text(),
+            epoch: 1,
+            number: 1,
+            size: 1,
+            root: text(),
+            checkpoint: text(),
+            meta: text(),
+            made_at: text(),
+            next_due,
+            key: text(),
+        };
+        assert!(!is_overdue(&seen, datetime!(2026-11-21 10:02 UTC)));
+        assert!(is_overdue(&seen, datetime!(2026-11-21 10:02:01 UTC)));
+        assert!(is_overdue(&Seen { next_due: text(), ..seen }, datetime!(2026-11-21 10:00 UTC)), "no promise at all");
+    }
+
+    #[test]
+    fn how_often() {
+        assert_eq!(every("5m"), Ok(std::time::Duration::from_secs(300)));
+        every("0").expect_err("without a pause");
     }
 }

@@ -1,6 +1,6 @@
 //! A copy of the bucket in a folder, as `aws s3 sync` makes it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,14 +8,7 @@ use std::path::{Path, PathBuf};
 use super::BundleError;
 use crate::proof::anchor::{ObjectKey, epoch_origin};
 use crate::proof::note::MAX_BYTES;
-use crate::proof::verify::{Code, Finding, GivenAnchor};
-
-/// Which of an anchor's notes are there.
-#[derive(Clone, Copy, Debug, Default)]
-struct Notes {
-    checkpoint: bool,
-    meta: bool,
-}
+use crate::proof::verify::{Finding, GivenAnchor, Shelf};
 
 /// The anchors of a copy, and what was found wrong with it.
 #[derive(Clone, Debug)]
@@ -46,37 +39,22 @@ impl BucketCopy {
             digits.parse().ok().filter(|epoch: &u64| *epoch > 1 && epoch.to_string() == digits)
         }));
         epochs.sort_unstable();
+        let mut keys = Vec::new();
         for epoch in epochs {
-            copy.list(epoch)?;
+            copy.list(epoch, &mut keys)?;
         }
+        let Shelf { anchors, findings } = Shelf::of(keys);
+        (copy.anchors, copy.findings) = (anchors.into(), findings);
         Ok(copy)
     }
 
-    fn list(&mut self, epoch: u64) -> Result<(), BundleError> {
+    fn list(&self, epoch: u64, keys: &mut Vec<(u64, ObjectKey)>) -> Result<(), BundleError> {
         let origin = epoch_origin(&self.origin, epoch);
-        let home = self.folder.join("v1").join(&origin);
-        let mut found: BTreeMap<u64, Notes> = BTreeMap::new();
         for kind in ["checkpoint", "meta"] {
-            let folder = home.join(kind);
-            if !folder.is_dir() {
-                continue;
-            }
-            for name in names(&folder)? {
-                match ObjectKey::parse(&origin, &format!("v1/{origin}/{kind}/{name}")) {
-                    Some(ObjectKey::Checkpoint(number)) => found.entry(number).or_default().checkpoint = true,
-                    Some(ObjectKey::Meta(number)) => found.entry(number).or_default().meta = true,
-                    Some(ObjectKey::Tile(_)) | None => {}
-                }
-            }
-        }
-        let highest = found.last_key_value().map(|(number, _)| *number);
-        for (number, notes) in found {
-            if notes.checkpoint && notes.meta {
-                self.anchors.push_back((epoch, number));
-            } else if notes.checkpoint && Some(number) == highest {
-                // Others leave a hole between two; an interrupted one has metadata alone.
-                let detail = format!("anchor {number} of epoch {epoch} lacks its metadata");
-                self.findings.push(Finding::anchor(Code::Gap, epoch, number, detail));
+            let folder = self.folder.join("v1").join(&origin).join(kind);
+            if folder.is_dir() {
+                let key = |name: String| ObjectKey::parse(&origin, &format!("v1/{origin}/{kind}/{name}"));
+                keys.extend(names(&folder)?.into_iter().filter_map(key).map(|key| (epoch, key)));
             }
         }
         Ok(())

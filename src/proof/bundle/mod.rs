@@ -115,11 +115,12 @@ enum AnchorSource {
 }
 
 impl Bundle {
-    /// Opens an export; `bucket` is a copy of the bucket, whose anchors take the place of those in it.
+    /// Opens an export; `bucket` is a copy of the bucket, whose anchors take the place of those in it, and the
+    /// name of the log that is trusted: what the export calls itself may be wrong.
     ///
     /// # Errors
     /// When it is none, or cannot be read.
-    pub fn open(path: &Path, bucket: Option<&Path>) -> Result<Self, BundleError> {
+    pub fn open(path: &Path, bucket: Option<(&Path, &str)>) -> Result<Self, BundleError> {
         let source = Source::open(path)?;
         let bytes = source.read("manifest.json", MANIFEST)?;
         let bytes = bytes.ok_or_else(|| BundleError::NoManifest(path.to_owned()))?;
@@ -134,7 +135,7 @@ impl Bundle {
             findings.push(Finding::whole(Code::File, format!("{name:?} is there, but not listed")));
         }
         let anchors = match bucket {
-            Some(folder) => AnchorSource::Copy(BucketCopy::open(folder, &manifest.origin)?),
+            Some((folder, origin)) => AnchorSource::Copy(BucketCopy::open(folder, origin)?),
             None => AnchorSource::Export(Lines::new(&source, "anchors/")),
         };
         let values = Lines::new(&source, "private/");

@@ -111,7 +111,8 @@ impl<'t> Anchors<'t> {
     ) -> Result<Self, TrustError> {
         Ok(Self {
             trust,
-            trusted: trust.public_keys()?,
+            // A log that is not anchored is checked without a key: nothing is signed by none.
+            trusted: if trust.keys.is_empty() { Vec::new() } else { trust.public_keys()? },
             force: None,
             before: None,
             lasts: BTreeMap::new(),
@@ -228,6 +229,9 @@ impl<'t> Anchors<'t> {
         let origin = epoch_origin(&self.trust.origin, epoch);
         if meta.origin != origin {
             return wrong(format!("made for the log {:?}, not for {origin}", meta.origin));
+        }
+        if meta.last_ts.is_some() != (meta.size > 0) {
+            return wrong("it names a last record, or none, against its size".to_owned());
         }
         if !self.is_here(meta) {
             return wrong("made for another place than the trust file names".to_owned());

@@ -11,6 +11,9 @@ use crate::proof::trust::Trust;
 pub(super) struct Epochs {
     /// In order, each with the record that declares it.
     declared: Vec<(u64, Declared)>,
+    /// The epoch in which the range begins: which anchors of those before it were kept, a record before
+    /// the range says.
+    pub(super) begin: u64,
 }
 
 impl Epochs {
@@ -37,7 +40,7 @@ impl Epochs {
         let Some(last) = anchors.last_below(number) else {
             return Some("it names the last anchor before the break, but there is none".to_owned());
         };
-        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, last.checkpoint, last.size) {
+        if (declared.anchor, declared.checkpoint, declared.lost) != (last.number, Some(last.checkpoint), last.size) {
             return Some(format!("the last anchor before the break is {} ({} records)", last.number, last.size));
         }
         let is_kept = |run: &Run| run.epoch < number && run.size == declared.kept;
@@ -47,9 +50,10 @@ impl Epochs {
         None
     }
 
-    /// Whether what an anchor covers was lost in a break.
+    /// Whether what an anchor covers was lost in a break, as far as can be known.
     pub(super) fn is_lost(&self, run: &Run) -> bool {
-        self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
+        run.epoch < self.begin
+            || self.declared.iter().any(|(_, declared)| declared.number > run.epoch && declared.kept < run.size)
     }
 
     /// Anchors of epochs that no record declares; `end` is the last record that was reached.

@@ -27,7 +27,8 @@ pub(super) enum Kind {
 pub(super) struct Declared {
     pub(super) number: u64,
     pub(super) anchor: u64,
-    pub(super) checkpoint: Hash,
+    /// None when it is no hash.
+    pub(super) checkpoint: Option<Hash>,
     pub(super) kept: u64,
     pub(super) lost: u64,
 }
@@ -164,10 +165,10 @@ impl<'a> Fields<'a> {
         }
         let seq = self.seq.and_then(|seq| u64::try_from(seq).ok()).filter(|seq| *seq > 0);
         if seq.is_none() {
-            return (None, flaw(Code::Number, "the record has no number"));
+            return (None, flaw(Code::Profile, "the record has no number"));
         }
         let Some(ts) = self.ts.and_then(|raw| Moment::parse(&raw.text())) else {
-            return (seq, flaw(Code::Profile, "the record has no time"));
+            return (None, flaw(Code::Profile, "the record has no time"));
         };
         let is = |raw: Option<Raw<'_>>, text: &str| raw.is_some_and(|raw| raw.text() == text);
         let kind = if self.is_kind("intent") {
@@ -231,7 +232,7 @@ impl<'a> EpochFields<'a> {
         Some(Box::new(Declared {
             number: number(self.number)?,
             anchor: number(self.anchor)?,
-            checkpoint: digest(&self.checkpoint?.text())?,
+            checkpoint: digest(&self.checkpoint?.text()),
             kept: number(self.kept)?,
             lost: number(self.lost)?,
         }))

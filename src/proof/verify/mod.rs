@@ -5,6 +5,7 @@
 //! outcome, and personal values that are not there.
 
 mod anchors;
+mod bucket;
 mod epochs;
 mod facts;
 mod page;
@@ -19,6 +20,7 @@ mod walk;
 use rayon::prelude::*;
 use time::{Duration, OffsetDateTime};
 
+pub use bucket::{Shelf, parse_key};
 pub use page::{Page, StoredRecord};
 pub use report::{AnchorRef, Anchoring, Break, Code, Finding, Report, Tail, Values, Verdict};
 pub use resume::{Resume, ResumeError};
@@ -170,6 +172,14 @@ pub struct Options {
     pub since: Option<u64>,
 }
 
+impl Options {
+    /// Nothing more than the format asks for.
+    #[must_use]
+    pub const fn new(now: OffsetDateTime) -> Self {
+        Self { now, expect_fresh: None, jobs: 0, resume: None, since: None }
+    }
+}
+
 /// What a check gives.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -213,6 +223,9 @@ pub fn verify<E: Evidence>(
         }
     };
     begin(&mut walk, trust, options, tree)?;
+    if claim.head.is_none() {
+        walk.forget_stored();
+    }
     let passed = first - claim.first.max(1);
     if passed > 0 {
         evidence.skip(passed)?;
@@ -337,6 +350,7 @@ fn finish<E: Evidence>(
     options: &Options,
 ) -> Result<Outcome, E::Error> {
     let claim = evidence.claim().clone();
+    walk.remember();
     if walk.expected <= walk.last {
         walk.miss(walk.last, evidence)?;
     }
@@ -363,10 +377,11 @@ fn finish<E: Evidence>(
     {
         walk.findings.add(Finding::whole(Code::Manifest, "its signature is not that of the key in force"));
     }
-    look_at_last(&mut walk, options);
+    look_at_last(&mut walk, &claim, options);
     if walk.count == 0 && options.resume.is_none() {
         walk.findings.add(Finding::whole(Code::Empty, "there are no records"));
     }
+    walk.look_at_silence();
     Ok(sum_up(walk, &claim, trust, options, is_whole))
 }
 
@@ -380,14 +395,20 @@ fn is_signed(bytes: &[u8], text: &str, anchors: &Anchors<'_>, trust: &Trust) -> 
         }
 }
 
-/// Whether there is an anchor, and it is as fresh as was asked for.
-fn look_at_last(walk: &mut Walk<'_>, options: &Options) {
+/// Whether there is an anchor, and it and the evidence are as fresh as was asked for.
+fn look_at_last(walk: &mut Walk<'_>, claim: &Claim, options: &Options) {
+    let oldest = options.expect_fresh.map(|limit| Moment::of(options.now - limit));
+    if let Some((made_at, oldest)) = claim.made_at.zip(oldest)
+        && made_at < oldest
+    {
+        let detail = format!("exported at {made_at}, longer ago than was asked for");
+        walk.findings.add(Finding::whole(Code::Stale, detail));
+    }
     let Some((epoch, last)) = walk.anchors.newest() else {
         let detail = if walk.anchors.given == 0 { "there are no anchors" } else { "no anchor is good" };
         return walk.findings.add(Finding::whole(Code::Unanchored, detail));
     };
-    let Some(limit) = options.expect_fresh else { return };
-    if last.made_at < Moment::of(options.now - limit) {
+    if oldest.is_some_and(|oldest| last.made_at < oldest) {
         let (number, detail) = (last.number, format!("made at {}, longer ago than was asked for", last.made_at));
         walk.findings.add(Finding::anchor(Code::Stale, epoch, number, detail));
     }
@@ -426,6 +447,7 @@ fn sum_up(mut walk: Walk<'_>, claim: &Claim, trust: &Trust, options: &Options, i
         last_good_anchor: last_good,
         first,
         last: end,
+        exported_at: claim.made_at.map(|made_at| made_at.to_string()),
         records: walk.count,
         anchors: walk.anchors.given,
         chain: walk.chain.map(hex::encode),
@@ -457,6 +479,9 @@ fn not_checked(walk: &Walk<'_>, claim: &Claim, options: &Options, is_whole: bool
     add(walk.first > first, format!("records {first} to {}, {why}", walk.first - 1));
     let head = claim.head.map_or(0, |(head, _)| head);
     add(!is_whole, format!("records {} to {head}, after the range", claim.last.saturating_add(1)));
+    if let Some(size) = walk.anchors.told.later_size {
+        add(true, format!("records {} to {size}, which anchors made after the export cover", walk.last + 1));
+    }
     add(!claim.values, "personal values, which were not given".to_owned());
     let missing = walk.values.missing();
     add(!is_whole && missing > 0, format!("whether {missing} personal values were erased after the range"));

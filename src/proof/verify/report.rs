@@ -59,8 +59,6 @@ pub enum Code {
     Version,
     /// Records are missing from this one on.
     Missing,
-    /// An anchor of more records that was made after the export.
-    Later,
     /// A record that is out of place.
     Number,
     /// Not the record that was anchored.
@@ -121,7 +119,6 @@ impl Code {
     pub const fn verdict(self) -> Verdict {
         match self {
             Self::Version
-            | Self::Later
             | Self::Break
             | Self::Gap
             | Self::Unanchored
@@ -235,6 +232,9 @@ pub struct Report {
     pub first: u64,
     /// Last record of the range.
     pub last: u64,
+    /// When the evidence was gathered, by its own word; absent for a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported_at: Option<String>,
     /// Records that were given.
     pub records: u64,
     /// Anchors that were given.
@@ -286,6 +286,14 @@ pub struct Anchoring {
     /// Until when that one promised the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<String>,
+    /// Records that anchors cover which were made after the evidence was gathered, where these are more than
+    /// it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub later_size: Option<u64>,
+    /// Largest difference between when an anchor says it was made and when the bucket says it was
+    /// written, in seconds; known only where the bucket itself was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_s: Option<u64>,
 }
 
 /// The records after the last good anchor.

@@ -24,6 +24,9 @@ impl Report {
             line("", "DEVELOPMENT ANCHORS: a software key or a folder stands in for KMS and S3;")?;
             line("", "whoever runs the gateway can make them anew, so they prove nothing to others")?;
         }
+        if let Some(exported_at) = &self.exported_at {
+            line("exported", &format!("at {exported_at}, as the export says"))?;
+        }
         line("anchors", &self.anchors_line())?;
         if let Some(last) = self.last_good_anchor {
             let size = grouped(last.size);
@@ -31,6 +34,9 @@ impl Report {
                 "",
                 &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch),
             )?;
+        }
+        if let Some(seconds) = self.anchoring.clock_s {
+            line("clock", &format!("anchors and bucket differ by {} s at most", grouped(seconds)))?;
         }
         line("records", &self.records_line())?;
         if self.tail.records > 0 {
@@ -125,7 +131,6 @@ impl Report {
 const fn step(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::Version => "use the version of this program that belongs to the gateway",
-        Code::Later => "export again, or copy the bucket before exporting",
         Code::Break => "ask why records were lost; if that is in order, add the break to the trust file",
         Code::Gap => "give a whole copy of the bucket (--anchors); anchors missing there were deleted or never made",
         Code::Unanchored => {

@@ -64,6 +64,9 @@ pub(super) fn check<E: Evidence>(
     let Some(run) = runs.iter().rev().find(|run| run.size <= reach) else {
         return Ok(Checked::Bad("they reach no good anchor".to_owned()));
     };
+    if run.size < first - 1 {
+        return Ok(Checked::Bad(format!("they reach {} records, not the begin of the range", run.size)));
+    }
     let mut check = Check { evidence, size: run.size, first, last: last.min(run.size), tiles: Tiles::default() };
     if let Some(problem) = check.upper()? {
         return Ok(Checked::Bad(problem));

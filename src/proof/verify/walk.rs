@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::anchors::Anchors;
+use super::anchors::{Anchors, Run};
 use super::epochs::Epochs;
 use super::facts::{Content, Facts, Kind};
 use super::page::StoredRecord;
 use super::pairs::{Lost, Pairs};
-use super::report::{Findings, Tail};
+use super::report::{Findings, Tail, Verdict};
 use super::tiles::Leaves;
 use super::values::ValueCheck;
 use super::{Code, Evidence, Finding};
@@ -92,18 +92,18 @@ impl<'t> Walk<'t> {
     /// Takes up tree and chain before the first record.
     pub(super) fn begin(&mut self, tree: Option<Frontier>, chain: Option<Hash>) {
         (self.tree, self.chain, self.stored) = (tree, chain, chain);
+        self.epochs.begin = self.epoch;
         self.compare();
+    }
+
+    /// A database without a head does not say with which chain value it begins.
+    pub(super) const fn forget_stored(&mut self) {
+        self.stored = None;
     }
 
     /// Compares the anchors of the size that was reached.
     fn compare(&mut self) {
         let size = self.expected - 1;
-        if self.point.is_none()
-            && self.promise.is_some_and(|(promised, _)| promised == size)
-            && let (Some(tree), Some(chain)) = (&self.tree, self.chain)
-        {
-            self.point = Some(Point { tree: tree.clone(), chain, pairs: self.pairs.clone() });
-        }
         let mut root = None;
         while let Some(run) = self.order.get(self.next).and_then(|at| self.anchors.runs.get_mut(*at))
             && run.size <= size
@@ -119,6 +119,16 @@ impl<'t> Walk<'t> {
             if run.seen.is_match && self.chain.is_none() {
                 self.chain = Some(run.chain);
             }
+        }
+    }
+
+    /// Keeps the state at the size of the last good anchor, before anything that follows.
+    pub(super) fn remember(&mut self) {
+        if self.point.is_none()
+            && self.promise.is_some_and(|(promised, _)| promised == self.expected - 1)
+            && let (Some(tree), Some(chain)) = (&self.tree, self.chain)
+        {
+            self.point = Some(Point { tree: tree.clone(), chain, pairs: self.pairs.clone() });
         }
     }
 
@@ -172,6 +182,7 @@ impl<'t> Walk<'t> {
         evidence: &mut E,
     ) -> Result<(), E::Error> {
         self.count += 1;
+        self.remember();
         let seq = stored.map(|stored| stored.seq).or(facts.seq).unwrap_or(self.expected);
         if seq < self.expected || seq > self.last {
             let (code, detail) = match facts.content {
@@ -189,8 +200,11 @@ impl<'t> Walk<'t> {
         }
         let anchored = self.leaf(seq, evidence)?;
         let is_other = anchored.is_some_and(|anchored| anchored != facts.leaf);
-        if is_other {
+        let is_outside = facts.content.as_ref().is_err_and(|flaw| flaw.code == Code::Profile);
+        if is_other && !is_outside {
             self.findings.add(Finding::record(Code::Leaf, seq, "not the record that was anchored"));
+        }
+        if is_other {
             self.grow(anchored, None);
         } else {
             self.grow(Some(facts.leaf), Some(facts.leaf));
@@ -278,20 +292,17 @@ impl<'t> Walk<'t> {
             if !is_whole || self.epochs.is_lost(run) {
                 continue;
             }
-            match (run.is_later, later) {
-                (false, _) => is_missing = true,
-                (true, None) => later = Some((run.epoch, run.first, run.size)),
-                (true, Some(_)) => {}
+            if run.is_later {
+                later = later.max(Some(run.size));
+            } else {
+                is_missing = true;
             }
         }
         if is_missing {
             let detail = "records that were anchored are missing at the end";
             self.findings.add(Finding::record(Code::Missing, end + 1, detail));
         }
-        if let Some((epoch, first, size)) = later {
-            let detail = format!("it covers {size} records, but the export was made before it and ends at {end}");
-            self.findings.add(Finding::anchor(Code::Later, epoch, first, detail));
-        }
+        self.anchors.told.later_size = later;
         if let Some((size, _)) = self.promise {
             self.tail.records = end.saturating_sub(size);
         }
@@ -313,6 +324,18 @@ impl<'t> Walk<'t> {
             }
         }
         self.epochs.undeclared(&self.anchors.runs, self.epoch, self.expected - 1, &mut self.findings);
+    }
+
+    /// Nothing is verified that no anchor spoke of: one that could not be compared, and why was not
+    /// found, leaves the evidence incomplete.
+    pub(super) fn look_at_silence(&mut self) {
+        let here = self.first - 1..self.expected;
+        let is_silent = |run: &&Run| here.contains(&run.size) && !run.seen.is_match && !self.epochs.is_lost(run);
+        let silent = self.anchors.runs.iter().find(is_silent).map(|run| (run.epoch, run.first));
+        if let Some((epoch, number)) = silent.filter(|_| self.findings.verdict() == Verdict::Verified) {
+            let detail = format!("anchor {number} of epoch {epoch} could not be compared with the records");
+            self.findings.add(Finding::whole(Code::Unanchored, detail));
+        }
     }
 
     /// How the head of a database fits its last record.

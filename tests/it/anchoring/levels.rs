@@ -1,9 +1,10 @@
 //! The levels, from green to overdue and back, as they follow from the database alone.
 
+use rack_gateway::http::Launch;
 use serde_json::json;
 
 use super::{Place, Scene, limits};
-use crate::harness::{Db, Gateway};
+use crate::harness::{Db, Gateway, until};
 use crate::rows::CountingRack;
 
 const MINUTE: i64 = 60;
@@ -28,7 +29,7 @@ async fn records_that_wait_raise_alarms_and_then_refuse(db: Db) {
     scene.until("overdue").await;
     let (status, said) = scene.ask("admin", "DELETE", "/apps/myapp?").await;
     assert_eq!(status, 403, "{said}");
-    assert!(said.contains("not been anchored for too long") && said.contains("/api/v1/ready"), "{said}");
+    assert!(said.contains("not anchored for too long") && said.contains("/api/v1/ready"), "{said}");
     for (target, expected) in [("/apps?", 200), ("/api/v1/settings", 200), ("/api/v1/whoami", 200)] {
         assert_eq!(scene.ask("admin", "GET", target).await.0, expected, "{target}");
     }
@@ -54,8 +55,8 @@ async fn records_that_wait_raise_alarms_and_then_refuse(db: Db) {
 async fn an_anchor_that_does_not_come_is_told(db: Db) {
     let place = Place::new();
     let scene = Scene::new(&db, Some(place.separate())).await;
-    scene.anchored().await;
-    let green = scene.until("green").await;
+    let size = scene.anchored().await;
+    let green = scene.covered(size).await;
     assert_eq!(green["unanchored"], json!(0), "{green}");
     // Due after two minutes, and late five minutes later. Nothing waits, so nothing is refused.
     scene.at(8 * MINUTE);
@@ -68,8 +69,7 @@ async fn an_anchor_that_does_not_come_is_told(db: Db) {
 async fn the_limits_are_settings(db: Db) {
     let place = Place::new();
     let catalog = limits(&[("audit_amber_minutes", 1), ("audit_red_minutes", 2), ("audit_refuse_minutes", 3)]);
-    let scene =
-        Scene::with(&db, Some(place.separate()), |launch| rack_gateway::http::Launch { catalog, ..launch }).await;
+    let scene = Scene::with(&db, Some(place.separate()), |launch| Launch { catalog, ..launch }).await;
     for (minutes, state) in [(1, "amber"), (2, "red"), (3, "overdue")] {
         scene.at(minutes * MINUTE + 30);
         scene.until(state).await;
@@ -80,12 +80,14 @@ async fn the_limits_are_settings(db: Db) {
 async fn the_state_cannot_be_read(db: Db) {
     let place = Place::new();
     let scene = Scene::new(&db, Some(place.separate())).await;
-    scene.anchored().await;
-    scene.until("green").await;
+    let size = scene.anchored().await;
+    scene.covered(size).await;
     db.execute("ALTER TABLE audit_anchors RENAME TO away").await;
     scene.at(61 * MINUTE);
-    let said = scene.until("overdue").await;
-    assert!(said["problem"].as_str().unwrap_or_default().contains("cannot be read"), "{said}");
+    scene.until("overdue").await;
+    let said = until("the problem", async || Some(scene.ready().await).filter(|said| said["problem"].is_string()));
+    let said = said.await;
+    assert!(said["problem"].as_str().unwrap().contains("cannot be read"), "{said}");
     assert_eq!(scene.ask("admin", "DELETE", "/apps/myapp?").await.0, 403);
     db.execute("ALTER TABLE away RENAME TO audit_anchors").await;
     scene.anchored().await;
@@ -111,7 +113,7 @@ async fn of_replicas_one_tells() {
     let first = Scene::new(&db, Some(place.separate())).await;
     let rack = CountingRack::start().await;
     let (ahead, settings) = (std::sync::Arc::clone(&first.ahead), place.separate());
-    let second = crate::harness::gateway::launch_with(&db, rack.addr, |launch| rack_gateway::http::Launch {
+    let second = crate::harness::gateway::launch_with(&db, rack.addr, |launch| Launch {
         anchors: Some(settings),
         clock: super::clock(&ahead),
         ..launch
@@ -134,6 +136,23 @@ async fn of_replicas_one_tells() {
     }
     second.gateway.running.stop().await;
     first.gateway.stop_and_verify().await;
+}
+
+/// A restart may be what mends it.
+async fn the_end_of_a_trouble_is_told_after_a_restart(db: Db) {
+    let place = Place::new();
+    let scene = Scene::new(&db, Some(place.separate())).await;
+    scene.at(16 * MINUTE);
+    scene.told("anchor:red", 1).await;
+    scene.gateway.running.stop().await;
+    let clock = super::clock(&scene.ahead);
+    let again = Scene::with(&db, Some(place.separate()), |launch| Launch { clock, ..launch }).await;
+    again.until("red").await;
+    again.anchored().await;
+    let told = again.told("anchor:recovered", 1).await;
+    assert_eq!(told[0]["detail"]["trouble"], json!("0.0"), "{told:?}");
+    assert_eq!(again.gateway.records_about("anchor:red").await.len(), 1);
+    again.gateway.stop_and_verify().await;
 }
 
 /// Limits that contradict each other are none.
@@ -171,10 +190,8 @@ async fn limits_that_nobody_could_mean_are_not_taken(db: Db) {
     let sql = "INSERT INTO settings (name, value, version, updated_at, updated_by) \
                VALUES ('audit_refuse_minutes', '1', 1, '2026-01-01T00:00:00Z', 'nobody')";
     db.execute(sql).await;
-    let said = crate::harness::until("the problem", async || {
-        Some(scene.ready().await).filter(|said| said["problem"].is_string())
-    })
-    .await;
+    let said = until("the problem", async || Some(scene.ready().await).filter(|said| said["problem"].is_string()));
+    let said = said.await;
     assert!(said["problem"].as_str().unwrap().contains("must be less than"), "{said}");
     scene.at(61 * MINUTE);
     scene.until("overdue").await;
@@ -188,6 +205,7 @@ mod both {
         the_limits_are_settings,
         the_state_cannot_be_read,
         without_anchors_nothing_is_refused,
+        the_end_of_a_trouble_is_told_after_a_restart,
         the_limits_stay_in_order,
         limits_that_nobody_could_mean_are_not_taken,
     );

@@ -118,6 +118,14 @@ impl Scene {
         until(state, async || Some(self.ready().await).filter(|anchors| anchors["state"] == state)).await
     }
 
+    /// Waits until an anchor covers so much.
+    async fn covered(&self, size: u64) -> Value {
+        until("the anchor", async || {
+            Some(self.ready().await).filter(|said| said["last"]["size"].as_u64().is_some_and(|last| last >= size))
+        })
+        .await
+    }
+
     /// Waits for that many records of an action.
     async fn told(&self, action: &str, count: usize) -> Vec<Value> {
         until(action, async || Some(self.gateway.records_about(action).await).filter(|records| records.len() >= count))

@@ -80,11 +80,13 @@ async fn lose(db: &Db, backup: Option<&std::path::Path>, kept: u64) {
             std::fs::copy(backup, file).unwrap();
         }
         _ => {
+            db.unlock().await;
             db.execute(&format!(
-                "SET session_replication_role = replica; \
+                "ALTER TABLE audit_anchors DISABLE TRIGGER USER; ALTER TABLE audit_nodes DISABLE TRIGGER USER; \
                  UPDATE audit_head SET seq = {kept}, chain = (SELECT chain FROM audit_records WHERE seq = {kept}); \
                  DELETE FROM audit_records WHERE seq > {kept}; DELETE FROM audit_private WHERE seq > {kept}; \
                  DELETE FROM audit_anchors WHERE size > {kept}; DELETE FROM audit_nodes; \
+                 DELETE FROM audit_words WHERE seq > {kept}; \
                  UPDATE audit_indexed SET seq = LEAST(seq, {kept})"
             ))
             .await;

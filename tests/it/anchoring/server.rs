@@ -47,7 +47,7 @@ async fn the_place_of_the_anchors_fails_and_recovers(db: Db) {
     }
     let (status, said) = scene.ask("admin", "DELETE", "/apps/myapp?").await;
     assert_eq!(status, 403, "{said}");
-    assert!(said.contains("not been anchored for too long"), "{said}");
+    assert!(said.contains("not anchored for too long"), "{said}");
     assert_eq!(scene.ask("admin", "GET", "/apps?").await.0, 200);
     place.mend();
     let said = scene.until("green").await;

@@ -72,7 +72,9 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         // Nobody was asked, and challenges of others do not exist.
         "challenge:read" | "challenge:begin" | "challenge:answer" => (404, 0),
         // Nothing is anchored here.
-        "audit:prove" | "audit:checkpoint" | "audit:consistency" => (404, 0),
+        "audit:prove" | "audit:checkpoint" => (404, 0),
+        // It names no sizes.
+        "audit:consistency" => (400, 0),
         // What is looked for is on the record first.
         "audit:search" | "audit:export" => (200, 1),
         // The role is asked for by itself.

@@ -1,10 +1,21 @@
 //! What an administrator of the database could do to the log, and what the check says to it.
 
-use rack_gateway::audit::verify::Damage::{Begin, Bytes, Chain, Columns, Gap, Head, Known, Number, Profile, Tail};
-use rack_gateway::audit::verify::{Damage, Report, Verdict, VerifyOptions, verify};
-use rack_gateway::audit::{Outcome, OutcomeResult};
-use rack_gateway::proof::chain;
-use rack_gateway::store::{Link, Record, Store};
+use std::collections::BTreeMap;
+
+use rack_gateway::audit::anchor::{Loaded, ObjectVersion};
+use rack_gateway::audit::live::{self, Anchored};
+use rack_gateway::audit::{Keeper, Outcome, OutcomeResult};
+use rack_gateway::proof::anchor::{AnchorReason, Meta, ObjectKey};
+use rack_gateway::proof::chain::{self, Hash};
+use rack_gateway::proof::note::Note;
+use rack_gateway::proof::tree::Frontier;
+use rack_gateway::proof::trust::{AnchorStore, Trust, TrustedKey};
+use rack_gateway::proof::verify::Code::{
+    self, Begin, Column, Empty, Gap, Head, Missing, Number, Profile, Root, Tile, Unanchored, Versions,
+};
+use rack_gateway::proof::verify::{Options, Report, Verdict};
+use rack_gateway::store::{Record, Store};
+use rack_gateway_tests::evidence::{Key, time_text};
 use time::{Duration, OffsetDateTime};
 
 use super::append::{ORIGIN, all, intent, writer};
@@ -19,7 +30,9 @@ mod both {
         removals,
         the_head,
         rewriting,
-        what_a_known_point_shows,
+        what_anchors_show,
+        what_a_bucket_shows,
+        the_kept_tree,
         nothing_is_not_verified,
         open_intents,
     );
@@ -38,43 +51,115 @@ async fn log(db: &Db) -> Store {
     store
 }
 
-async fn check(store: &Store, known: Vec<Link>) -> Report {
-    let options = VerifyOptions { origin: Some(ORIGIN.to_owned()), known };
-    let mut told = Vec::new();
-    let now = OffsetDateTime::now_utc();
-    let report = verify(store, options, now, |done, of| told.push((done, of))).await.expect("the check runs");
-    assert!(told.iter().all(|(done, of)| done <= of), "{told:?}");
-    report
+/// Anchors of the log as it is now, at each of these sizes, in a bucket in memory.
+async fn anchors(store: &Store, sizes: &[u64]) -> Anchored {
+    use base64::Engine as _;
+    let key = Key::generate();
+    let public_key = base64::engine::general_purpose::STANDARD.encode(key.public().spki());
+    let place = AnchorStore::S3 { bucket: "b".to_owned(), region: "r".to_owned(), account: String::new() };
+    let keys = vec![TrustedKey { public_key, name: String::new() }];
+    let (origin, breaks) = (ORIGIN.to_owned(), Vec::new());
+    let trust = Trust { v: 1, origin, keys, store: place, development: false, breaks };
+    let mut anchored = Anchored { trust, loaded: Loaded::default() };
+    let (mut tree, mut value, records) = (Frontier::default(), chain::genesis(ORIGIN), all(store).await);
+    let mut before: Option<[Vec<u8>; 2]> = None;
+    for (number, size) in (1..).zip(sizes) {
+        for record in &records[tree.size() as usize..*size as usize] {
+            let leaf = chain::leaf(&record.canon);
+            tree.push(leaf);
+            value = chain::link(&value, &leaf);
+        }
+        let meta = meta(number, (&tree, value), &key, before.as_ref());
+        let notes = [meta.checkpoint().text(), meta.text()].map(|text| {
+            let mut note = Note { text, signatures: Vec::new() };
+            let signature = key.sign(note.text.as_bytes());
+            note.sign(ORIGIN, key.public(), signature);
+            note.encode().into_bytes()
+        });
+        for (kind, note) in [ObjectKey::Checkpoint(number), ObjectKey::Meta(number)].into_iter().zip(&notes) {
+            let key = kind.path(ORIGIN);
+            let written = Some(OffsetDateTime::now_utc());
+            anchored.loaded.objects.insert(key.clone(), note.clone().into());
+            let version = "1".to_owned();
+            let version = ObjectVersion { key, version, is_marker: false, is_latest: true, last_modified: written };
+            anchored.loaded.versions.push(version);
+        }
+        before = Some(notes);
+    }
+    anchored
 }
 
-/// Does `sql` to a log, and compares what is found; `good` is the last record known good.
-async fn expect(db: Db, sql: &str, good: u64, damage: &[(u64, Damage)]) {
+fn meta(number: u64, (tree, value): (&Frontier, Hash), key: &Key, before: Option<&[Vec<u8>; 2]>) -> Meta {
+    let now = OffsetDateTime::now_utc();
+    Meta {
+        account: None,
+        anchor: number,
+        bucket: "b".to_owned(),
+        bundle: None,
+        chain: value,
+        development: false,
+        epoch: 1,
+        last_ts: (tree.size() > 0).then(|| time_text(now)),
+        made_at: time_text(now),
+        next_due: time_text(now + Duration::minutes(2)),
+        next_key: None,
+        origin: ORIGIN.to_owned(),
+        prev_checkpoint: before.map(|notes| Note::digest(&notes[0])),
+        prev_meta: before.map(|notes| Note::digest(&notes[1])),
+        reason: AnchorReason::Interval,
+        region: Some("r".to_owned()),
+        root: tree.root(),
+        signer: *key.public().fingerprint(),
+        size: tree.size(),
+        version: "0.1.0".to_owned(),
+    }
+}
+
+async fn check(store: &Store, anchored: Option<&Anchored>) -> Report {
+    let mut told = Vec::new();
+    let options = Options::new(OffsetDateTime::now_utc());
+    let outcome = live::verify(store, anchored, &options, |done, of| told.push((done, of))).await;
+    assert!(told.iter().all(|(done, of)| done <= of), "{told:?}");
+    outcome.expect("the check runs").report
+}
+
+/// The findings about records, which are there whether or not there are anchors.
+fn about_records(report: &Report) -> Vec<(u64, Code)> {
+    report.findings.iter().filter_map(|finding| Some((finding.record?, finding.code))).collect()
+}
+
+/// Does `sql` to a log, and compares what is found.
+async fn expect(db: Db, sql: &str, found: &[(u64, Code)]) {
     let store = log(&db).await;
     db.execute(sql).await;
-    let report = check(&store, Vec::new()).await;
-    let found: Vec<_> = report.findings.iter().map(|f| (f.seq, f.damage)).collect();
-    assert_eq!(found, damage, "{sql}");
-    assert_eq!(report.good_until, good, "{sql}");
+    let report = check(&store, None).await;
+    assert_eq!(about_records(&report), found, "{sql}");
+    assert_eq!(report.first_bad_record, found.iter().map(|(record, _)| *record).min(), "{sql}");
     assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Tampered, 1), "{sql}");
 }
 
-/// A statement, the last record known good after it, and what is found.
-type Case<'a> = (String, u64, &'a [(u64, Damage)]);
+/// A statement, and what is found.
+type Case<'a> = (String, &'a [(u64, Code)]);
 
 async fn on_copies(db: Db, cases: &[Case<'_>]) {
-    for (sql, good, damage) in cases {
-        expect(db.sibling().await, sql, *good, damage).await;
+    for (sql, found) in cases {
+        expect(db.sibling().await, sql, found).await;
     }
 }
 
 async fn an_untouched_log(db: Db) {
     let store = log(&db).await;
-    let report = check(&store, Vec::new()).await;
-    assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Verified, 0), "{report:?}");
-    assert_eq!((report.records, report.last, report.good_until), (LAST, LAST, LAST));
+    let report = check(&store, None).await;
+    assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Incomplete, 2), "{report:?}");
+    assert_eq!(report.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Unanchored]);
+    assert_eq!((report.records, report.last, report.good_until), (LAST, LAST, 0));
     assert_eq!((report.interrupted_total, report.in_flight), (0, 0));
     let (_, head) = store.head().await.expect("the head").expect("a head");
-    assert_eq!(report.chain, hex::encode(head.chain));
+    assert_eq!(report.chain, Some(hex::encode(head.chain)));
+    let report = check(&store, Some(&anchors(&store, &[0, 7, 30]).await)).await;
+    assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Verified, 0), "{report:?}");
+    assert_eq!((report.anchors, report.good_until, report.tail.records), (3, 30, 11));
+    assert_eq!(report.anchoring.clock_s, Some(0));
 }
 
 async fn edits(db: Db) {
@@ -83,19 +168,19 @@ async fn edits(db: Db) {
     on_copies(
         db.sibling().await,
         &[
-            (canon(10, r#""req":"r5""#, r#""req":"r6""#), 9, &[(10, Bytes), (10, Columns)]),
-            (canon(10, "app:list", "app:load"), 9, &[(10, Bytes), (10, Columns)]),
-            (canon(10, r#""seq":10"#, r#""seq":12"#), 9, &[(10, Bytes), (10, Number)]),
-            (canon(10, "{", "{ "), 9, &[(10, Bytes), (10, Profile)]),
-            (canon(10, r#""v":1"#, r#""v":null"#), 9, &[(10, Bytes), (10, Profile)]),
-            (canon(10, "{", "{\n"), 9, &[(10, Bytes), (10, Profile)]),
-            ("UPDATE audit_records SET request_id = 'r6' WHERE seq = 10".to_owned(), 9, &[(10, Columns)]),
-            ("UPDATE audit_records SET request_id = NULL WHERE seq = 10".to_owned(), 9, &[(10, Columns)]),
-            ("UPDATE audit_records SET intent = 4 WHERE seq = 11".to_owned(), 10, &[(11, Columns)]),
-            ("UPDATE audit_records SET ts = '2020' WHERE seq = 10".to_owned(), 9, &[(10, Columns)]),
-            (db.set_blob("audit_records", "leaf", &blank, "seq = 10"), 9, &[(10, Bytes), (10, Chain)]),
+            (canon(10, r#""req":"r5""#, r#""req":"r6""#), &[(10, Column)]),
+            (canon(10, "app:list", "app:load"), &[(10, Column)]),
+            (canon(10, r#""seq":10"#, r#""seq":12"#), &[(10, Column), (10, Number)]),
+            (canon(10, "{", "{ "), &[(10, Column), (10, Profile)]),
+            (canon(10, r#""v":1"#, r#""v":null"#), &[(10, Column), (10, Profile)]),
+            (canon(10, "{", "{\n"), &[(10, Column), (10, Profile)]),
+            ("UPDATE audit_records SET request_id = 'r6' WHERE seq = 10".to_owned(), &[(10, Column)]),
+            ("UPDATE audit_records SET request_id = NULL WHERE seq = 10".to_owned(), &[(10, Column)]),
+            ("UPDATE audit_records SET intent = 4 WHERE seq = 11".to_owned(), &[(11, Column)]),
+            ("UPDATE audit_records SET ts = '2020' WHERE seq = 10".to_owned(), &[(10, Column)]),
+            (db.set_blob("audit_records", "leaf", &blank, "seq = 10"), &[(10, Column), (10, Column)]),
             // The next value follows from this one, so it breaks twice.
-            (db.set_blob("audit_records", "chain", &blank, "seq = 10"), 9, &[(10, Chain), (11, Chain)]),
+            (db.set_blob("audit_records", "chain", &blank, "seq = 10"), &[(10, Column), (11, Column)]),
         ],
     )
     .await;
@@ -106,11 +191,11 @@ async fn removals(db: Db) {
     on_copies(
         db,
         &[
-            (delete("seq = 10"), 9, &[(10, Gap)]),
-            (delete("seq IN (10, 11)"), 9, &[(10, Gap)]),
-            (delete("seq > 39"), 39, &[(40, Tail)]),
-            (delete("seq = 1"), 0, &[(1, Gap)]),
-            (delete("seq > 0"), 0, &[(1, Tail)]),
+            (delete("seq = 10"), &[(10, Missing)]),
+            (delete("seq IN (10, 11)"), &[(10, Missing)]),
+            (delete("seq > 39"), &[(40, Missing)]),
+            (delete("seq = 1"), &[(1, Missing)]),
+            (delete("seq > 0"), &[(1, Missing)]),
         ],
     )
     .await;
@@ -123,12 +208,12 @@ async fn the_head(db: Db) {
     on_copies(
         db.sibling().await,
         &[
-            ("UPDATE audit_head SET seq = 43".to_owned(), LAST, &[(42, Tail)]),
-            ("UPDATE audit_head SET seq = 39".to_owned(), 39, &[(40, Head)]),
-            (db.set_blob("audit_head", "chain", &blank, "id = 1"), 40, &[(LAST, Head)]),
-            ("DELETE FROM audit_head".to_owned(), 40, &[(LAST, Head)]),
-            (copied.to_owned(), LAST, &[(42, Chain), (42, Number), (42, Damage::Outcome), (42, Head)]),
-            ("UPDATE audit_head SET origin = 'other'".to_owned(), 0, &[(1, Chain), (1, Begin), (1, Known)]),
+            ("UPDATE audit_head SET seq = 43".to_owned(), &[(42, Missing)]),
+            ("UPDATE audit_head SET seq = 39".to_owned(), &[(40, Head)]),
+            (db.set_blob("audit_head", "chain", &blank, "id = 1"), &[(LAST, Head)]),
+            ("DELETE FROM audit_head".to_owned(), &[(1, Begin), (LAST, Head)]),
+            (copied.to_owned(), &[(42, Column), (42, Number), (42, Head)]),
+            ("UPDATE audit_head SET origin = 'other'".to_owned(), &[(1, Column), (1, Begin)]),
         ],
     )
     .await;
@@ -157,42 +242,80 @@ async fn rewriting(db: Db) {
         if record.seq == 10 { text.replace('{', "{ ").into_bytes() } else { record.canon.clone() }
     })
     .await;
-    let report = check(&store, Vec::new()).await;
-    assert_eq!(report.findings.iter().map(|f| (f.seq, f.damage)).collect::<Vec<_>>(), [(10, Profile)]);
+    assert_eq!(about_records(&check(&store, None).await), [(10, Profile)]);
 }
 
-async fn what_a_known_point_shows(db: Db) {
+fn renamed(record: &Record) -> Vec<u8> {
+    String::from_utf8(record.canon.clone()).expect("UTF-8").replace("completed", "abandoned").into_bytes()
+}
+
+async fn what_anchors_show(db: Db) {
     let store = log(&db).await;
-    let before = all(&store).await;
-    let point =
-        |seq: usize| Link { seq: seq as u64, chain: before[seq - 1].chain.clone().try_into().expect("32 bytes") };
-    assert_eq!(check(&store, vec![point(41), point(20), point(1)]).await.verdict, Verdict::Verified);
+    let (early, late) = (anchors(&store, &[0, 20]).await, anchors(&store, &[0, 20, 35, 41]).await);
     // A clean rewrite is invisible from inside; so is a clean cut at the end.
-    rechain(&db, &store, 30, |record| {
-        String::from_utf8(record.canon.clone()).expect("UTF-8").replace("completed", "abandoned").into_bytes()
-    })
-    .await;
-    assert_eq!(check(&store, Vec::new()).await.verdict, Verdict::Verified);
-    assert_eq!(check(&store, vec![point(20)]).await.verdict, Verdict::Verified);
-    let report = check(&store, vec![point(20), point(40)]).await;
-    assert_eq!(report.findings.iter().map(|f| (f.seq, f.damage)).collect::<Vec<_>>(), [(40, Known)]);
-    let end = all(&store).await[34].chain.clone();
-    db.execute("DELETE FROM audit_records WHERE seq > 35; UPDATE audit_head SET seq = 35").await;
+    rechain(&db, &store, 30, renamed).await;
+    assert_eq!(check(&store, Some(&early)).await.verdict, Verdict::Verified);
+    let report = check(&store, Some(&late)).await;
+    let found: Vec<_> = report.findings.iter().map(|finding| (finding.code, finding.anchor)).collect();
+    assert_eq!(found, [(Tile, None), (Root, Some(3)), (Code::Chain, Some(3))]);
+    assert_eq!((report.first_bad_anchor, report.good_until), (Some(3), 20));
+    assert_eq!(report.last_good_anchor.map(|anchor| anchor.number), Some(2));
+    let end = all(&store).await[27].chain.clone();
+    db.execute("DELETE FROM audit_records WHERE seq > 28; UPDATE audit_head SET seq = 28").await;
     db.execute(&db.set_blob("audit_head", "chain", &hex::encode(end), "id = 1")).await;
-    assert_eq!(check(&store, Vec::new()).await.verdict, Verdict::Verified);
-    let report = check(&store, vec![point(41)]).await;
-    assert_eq!(report.findings.iter().map(|f| (f.seq, f.damage)).collect::<Vec<_>>(), [(41, Known)]);
-    assert_eq!(report.good_until, 35);
+    assert_eq!(check(&store, Some(&early)).await.verdict, Verdict::Verified);
+    let report = check(&store, Some(&late)).await;
+    assert_eq!(about_records(&report), [(29, Missing)]);
+    assert_eq!((report.verdict, report.good_until), (Verdict::Tampered, 20));
+}
+
+async fn what_a_bucket_shows(db: Db) {
+    let store = log(&db).await;
+    let good = anchors(&store, &[0, 20, 41]).await;
+    let codes =
+        |report: &Report| -> Vec<_> { report.findings.iter().map(|finding| (finding.code, finding.anchor)).collect() };
+    let mut second = good.clone();
+    second.loaded.versions.push(second.loaded.versions[3].clone());
+    assert_eq!(codes(&check(&store, Some(&second)).await), [(Versions, Some(2))]);
+    let mut marked = good.clone();
+    let key = ObjectKey::Checkpoint(2).path(ORIGIN);
+    marked.loaded.objects.remove(&key);
+    marked.loaded.versions.push(ObjectVersion {
+        key,
+        version: "2".to_owned(),
+        is_marker: true,
+        is_latest: true,
+        last_modified: None,
+    });
+    assert_eq!(codes(&check(&store, Some(&marked)).await), [(Versions, Some(2)), (Gap, Some(2))]);
+    let mut slow = good;
+    slow.loaded.versions[1].last_modified = Some(OffsetDateTime::now_utc() + Duration::hours(1));
+    let report = check(&store, Some(&slow)).await;
+    assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
+    assert!(report.anchoring.clock_s.is_some_and(|seconds| (3_590..3_610).contains(&seconds)), "{report:?}");
+}
+
+async fn the_kept_tree(db: Db) {
+    // The tree names the record that was changed, together with its hashes.
+    let store = log(&db).await;
+    let anchored = anchors(&store, &[0, 41]).await;
+    Keeper::new(store.clone()).catch_up(LAST).await.expect("the tree");
+    db.execute(&db.edit_canon(10, "app:list", "app:load")).await;
+    let report = check(&store, Some(&anchored)).await;
+    assert_eq!(about_records(&report), [(10, Column), (10, Code::Leaf)]);
+    assert_eq!((report.good_until, report.last_good_anchor.map(|anchor| anchor.number)), (9, Some(2)));
 }
 
 async fn nothing_is_not_verified(db: Db) {
     let store = db.store().await;
-    let report = check(&store, Vec::new()).await;
+    let report = check(&store, None).await;
     assert_eq!((report.verdict, report.verdict.exit_code()), (Verdict::Incomplete, 2));
+    let found: BTreeMap<_, _> = report.findings.iter().map(|finding| (finding.code, finding.record)).collect();
+    assert_eq!(found, BTreeMap::from([(Empty, None), (Unanchored, None)]));
     db.unlock().await;
     db.execute("DROP TABLE audit_records").await;
-    let now = OffsetDateTime::now_utc();
-    verify(&store, VerifyOptions::default(), now, |_, _| {}).await.expect_err("the check cannot be made");
+    let options = Options::new(OffsetDateTime::now_utc());
+    live::verify(&store, None, &options, |_, _| {}).await.expect_err("the check cannot be made");
 }
 
 async fn open_intents(db: Db) {
@@ -201,9 +324,10 @@ async fn open_intents(db: Db) {
     let held = writer.intent(intent("r1")).await.expect("an intent");
     let at = |minutes| OffsetDateTime::now_utc() + Duration::minutes(minutes);
     for (minutes, interrupted, in_flight) in [(0, vec![], 1), (6, vec![2], 0)] {
-        let report = verify(&store, VerifyOptions::default(), at(minutes), |_, _| {}).await.expect("the check runs");
-        assert_eq!((report.interrupted, report.in_flight), (interrupted, in_flight));
-        assert_eq!(report.verdict, Verdict::Verified, "a crash is no tampering");
+        let checked = live::verify(&store, None, &Options::new(at(minutes)), |_, _| {}).await;
+        let report = checked.expect("the check runs").report;
+        assert_eq!((&report.interrupted, report.in_flight), (&interrupted, in_flight));
+        assert_eq!(report.verdict, Verdict::Incomplete, "a crash is no tampering");
     }
     held.complete(Outcome::of(OutcomeResult::Completed));
 }

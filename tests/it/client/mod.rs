@@ -41,7 +41,7 @@ impl Ran {
 
     /// It must have failed with this code, and have said all of these on standard error.
     #[track_caller]
-    fn failed(self, code: i32, said: &[&str]) {
+    pub fn failed(self, code: i32, said: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         for part in said {
             assert!(self.err.contains(part), "`{part}` is not in {self:?}");
@@ -72,7 +72,7 @@ impl Machine {
         self
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 

@@ -8,6 +8,30 @@ use tempfile::TempDir;
 
 use super::postgres;
 
+/// The triggers that keep the log as it is, on SQLite.
+const GUARDS: &[&str] = &[
+    "audit_records_no_update",
+    "audit_records_no_delete",
+    "audit_records_no_replace",
+    "audit_head_forward",
+    "audit_head_no_delete",
+    "audit_head_no_replace",
+    "audit_nodes_no_update",
+    "audit_nodes_no_delete",
+    "audit_nodes_no_replace",
+    "audit_anchors_no_update",
+    "audit_anchors_no_delete",
+    "audit_anchors_no_replace",
+    "audit_epochs_no_update",
+    "audit_epochs_no_delete",
+    "audit_epochs_no_replace",
+    "audit_private_no_update",
+    "audit_private_no_replace",
+];
+/// The tables that triggers keep as they are.
+const GUARDED: &[&str] =
+    &["audit_records", "audit_head", "audit_nodes", "audit_anchors", "audit_epochs", "audit_private"];
+
 /// An empty, migrated database, and the means to do to it what its administrator could.
 pub enum Db {
     Sqlite(TempDir),
@@ -64,18 +88,27 @@ impl Db {
         }
     }
 
-    /// Takes away what protects the records, as an administrator could.
-    pub async fn unlock(&self) {
-        let sql = match self {
+    /// The same data in a database of its own, as a restored backup would be.
+    pub async fn copy(&self) -> Self {
+        match self {
             Self::Sqlite(_) => {
-                "DROP TRIGGER audit_records_no_update; DROP TRIGGER audit_records_no_delete; \
-                 DROP TRIGGER audit_head_forward; DROP TRIGGER audit_head_no_delete"
+                let copy = tempfile::tempdir().expect("a temporary directory");
+                self.execute(&format!("VACUUM INTO '{}'", copy.path().join("gateway.sqlite").display())).await;
+                Self::Sqlite(copy)
             }
+            Self::Postgres(name) => Self::Postgres(postgres::copy(name).await),
+        }
+    }
+
+    /// Takes away what protects the log, as an administrator could.
+    pub async fn unlock(&self) {
+        let sql: String = match self {
+            Self::Sqlite(_) => GUARDS.iter().map(|name| format!("DROP TRIGGER {name};\n")).collect(),
             Self::Postgres(_) => {
-                "ALTER TABLE audit_records DISABLE TRIGGER USER; ALTER TABLE audit_head DISABLE TRIGGER USER"
+                GUARDED.iter().map(|table| format!("ALTER TABLE {table} DISABLE TRIGGER USER;\n")).collect()
             }
         };
-        self.execute(sql).await;
+        self.execute(&sql).await;
     }
 
     /// A statement that changes the bytes of one record, and nothing else.
@@ -89,11 +122,15 @@ impl Db {
 
     /// A statement that sets a column to bytes given in hex.
     pub fn set_blob(&self, table: &str, column: &str, hex: &str, at: &str) -> String {
-        let literal = match self {
+        format!("UPDATE {table} SET {column} = {} WHERE {at}", self.blob(hex))
+    }
+
+    /// Bytes given in hex, as they are written in a statement.
+    pub fn blob(&self, hex: &str) -> String {
+        match self {
             Self::Sqlite(_) => format!("x'{hex}'"),
             Self::Postgres(_) => format!("decode('{hex}', 'hex')"),
-        };
-        format!("UPDATE {table} SET {column} = {literal} WHERE {at}")
+        }
     }
 
     /// Runs statements as the administrator, on a connection of its own.

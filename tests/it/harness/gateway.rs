@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::Actor;
-use rack_gateway::audit::verify::{Verdict, VerifyOptions, verify};
+use rack_gateway::audit::live;
 use rack_gateway::clock::Clock;
 use rack_gateway::config::{Catalog, RackSettings, Site, Trust, WorkloadSettings};
 use rack_gateway::http::{Launch, PolicySource, Running, bind};
 use rack_gateway::identity::Issuer;
 use rack_gateway::proof::commitment::commit;
+use rack_gateway::proof::verify::{Code, Options};
 use rack_gateway::store::Record;
 use rack_gateway::upstream::Limits;
 use rack_gateway::vault::Keyring;
@@ -115,10 +116,15 @@ impl Gateway {
 
     /// Stops, and lets the verifier recompute the chain.
     pub async fn stop_and_verify(self) {
-        let report =
-            verify(&self.running.gate.store, VerifyOptions::default(), OffsetDateTime::now_utc(), |_, _| {}).await;
-        let report = report.unwrap();
-        assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
+        let options = Options::new(OffsetDateTime::now_utc());
+        let outcome = live::verify(&self.running.gate.store, None, &options, |_, _| {}).await.unwrap();
+        let found: Vec<_> = outcome.report.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(found, [Code::Unanchored], "{:?}", outcome.report);
+        let people = self.running.gate.store.user_list(None, 100).await.unwrap();
+        for record in self.records().await {
+            let known = people.iter().find(|user| String::from_utf8_lossy(&record.canon).contains(&user.email));
+            assert_eq!(known, None, "no e-mail is in a record: {record:?}");
+        }
         self.running.stop().await;
     }
 }

@@ -6,10 +6,12 @@ pub mod binary;
 pub mod browser;
 pub mod cut;
 pub mod db;
+pub mod emulator;
 pub mod gateway;
 pub mod policies;
 pub mod postgres;
 pub mod provider;
+pub mod proxy;
 pub mod signer;
 
 pub use db::Db;

@@ -98,6 +98,30 @@ pub async fn database() -> String {
     name
 }
 
+/// A copy of a database of the shared cluster; its name. Cuts all connections to it.
+pub async fn copy(original: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("copy_{}_of_{original}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let cluster = shared().await;
+    for _ in 0..20 {
+        cluster.execute("postgres", &cut(original)).await;
+        let mut connection = PgConnection::connect(&cluster.url("postgres")).await.expect("connect to PostgreSQL");
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {original}");
+        // Whoever uses it may connect again in between.
+        if sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.is_ok() {
+            return name;
+        }
+    }
+    panic!("{original} cannot be copied");
+}
+
+/// A statement that cuts all connections to a database.
+pub fn cut(name: &str) -> String {
+    format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    )
+}
+
 /// Where Debian, or anybody, keeps the server programs.
 fn bin_dir() -> PathBuf {
     let version = |path: &Path| path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u32>().ok());

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold no source of ours.
-const SKIPPED: &[&str] = &["target", "node_modules", ".git", ".dev", "__pycache__"];
+const SKIPPED: &[&str] = &["target", "node_modules", "venv", ".git", ".dev", "__pycache__"];
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
