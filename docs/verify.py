@@ -10,7 +10,6 @@ Exit codes: 0 verified, 1 tampered, 2 incomplete, 3 the check could not be made.
 import argparse, base64, bisect, hashlib, json, multiprocessing, os, re, subprocess, sys, tarfile, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from multiprocessing.pool import ThreadPool
 
 INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, BAD = 65536, 2**53 - 1, (ValueError, RecursionError)
@@ -233,7 +232,8 @@ def read_record(line):
         record = parse(line)
         if not is_one(record.get("v")):
             return leaf, None, "version", "v is not 1"
-        need(is_place(record.get("seq")), "no seq")
+        if not is_place(record.get("seq")):
+            return leaf, None, "number", "no seq"
         ts = moment(record.get("ts"))
     except BAD as error:
         return leaf, None, "profile", str(error)
@@ -358,7 +358,7 @@ class Log:
         if not self.next <= place <= self.last:
             return seq and self.report("number", "%d is expected" % self.next, record=seq)
         self.skip(place)
-        if known not in (None, leaf) and (seq or rest[0] == "version"):
+        if known not in (None, leaf):
             self.report("leaf", "not the record that was anchored", record=place)
         if seq and known in (None, leaf):
             self.read(seq, *rest)
@@ -421,15 +421,16 @@ class Log:
             if not self.is_lost(seq):
                 report("private", "no record commits to it: " + name, record=seq)
         declared, kept = self.declarations()
-        oldest = self.base.epoch if self.base else 1
-        compared = [a for a in self.good if a.size <= kept.get(a.epoch, SAFE) and a.epoch >= oldest]
+        compared = [a for a in self.good if a.size <= kept.get(a.epoch, SAFE)
+                    and a.epoch >= (self.base.epoch if self.base else 1)]
         if tiled in compared and tiled.size > self.here and tiled.match[0] is None:
             tiled.match = (True, True)
         for a in compared:
             for code, match in zip(("root", "chain"), a.match):
                 if match is False and not report.has(code):
                     report(code, "that of the records at %d is another" % a.size, **a.where)
-            if self.first - 1 <= a.size < self.next and declared.get(a.epoch, SAFE) > a.size and a.epoch > oldest:
+            if self.first - 1 <= a.size < self.next and declared.get(a.epoch, SAFE) > a.size and (
+                    a.epoch > (self.base.epoch if self.base else 1)):
                 report("epoch", "no record before it declares the epoch", **a.where)
             if last == head < a.size and a.made <= moment(self.manifest["made_at"]):
                 report("missing", "up to %d, by an anchor" % a.size, record=last + 1)
@@ -514,12 +515,13 @@ def verify(args, trust, report):
     try:
         read = Tiles(files) if good else tiles
         reached = [a for a in anchors if a.good and (not args.anchors or a.size <= read.leaves)]
-        if reached and reached[-1].size >= first - 1:
+        if reached:
+            need(reached[-1].size >= first - 1, "they do not reach the begin of the range")
             read.check(reached[-1].size, reached[-1].root, max(first, 1) - 1, last - 1)
             tiles, tiled = read, reached[-1]
     except ValueError as error:
         report("tile", error)
-    with (multiprocessing.Pool if len(files.names("records/")) > 1 else ThreadPool)() as pool:
+    with multiprocessing.Pool() as pool:
         values = read_values(files.lines(pool, read_value, "private/"), report)
         log = Log(trust, manifest, anchors, good, tiles, values, report)
         for record in files.lines(pool, read_record, "records/"):

@@ -14,7 +14,8 @@ use crate::audit::prove::{self as proofs, ProveError};
 use crate::cli::runtime::{block_on, open_store};
 use crate::cli::{Done, Failure, Output};
 use crate::clock::Clock;
-use crate::config::{AnchorSettings, Process};
+use crate::config::{AnchorSettings, Env as _, Process};
+use crate::http::origin;
 use crate::proof::trust::Trust;
 use crate::proof::verify::Options;
 use crate::store::{Store, StoreError};
@@ -92,8 +93,9 @@ async fn anchored(
     let trust = match trust {
         Some(trust) => trust,
         None => {
-            let head = store.head().await?;
-            let Some((origin, _)) = head else { return Ok(None) };
+            // An empty database may be one that was emptied: the settings name the log as well.
+            let head = store.head().await?.map(|(origin, _)| origin);
+            let Some(origin) = head.or_else(|| Process.get("RACK").map(|rack| origin(&rack))) else { return Ok(None) };
             anchor::trust(settings, &aws, &origin).await?
         }
     };

@@ -165,7 +165,7 @@ impl<'a> Fields<'a> {
         }
         let seq = self.seq.and_then(|seq| u64::try_from(seq).ok()).filter(|seq| *seq > 0);
         if seq.is_none() {
-            return (None, flaw(Code::Profile, "the record has no number"));
+            return (None, flaw(Code::Number, "the record has no number"));
         }
         let Some(ts) = self.ts.and_then(|raw| Moment::parse(&raw.text())) else {
             return (None, flaw(Code::Profile, "the record has no time"));

@@ -200,11 +200,8 @@ impl<'t> Walk<'t> {
         }
         let anchored = self.leaf(seq, evidence)?;
         let is_other = anchored.is_some_and(|anchored| anchored != facts.leaf);
-        let is_outside = facts.content.as_ref().is_err_and(|flaw| flaw.code == Code::Profile);
-        if is_other && !is_outside {
-            self.findings.add(Finding::record(Code::Leaf, seq, "not the record that was anchored"));
-        }
         if is_other {
+            self.findings.add(Finding::record(Code::Leaf, seq, "not the record that was anchored"));
             self.grow(anchored, None);
         } else {
             self.grow(Some(facts.leaf), Some(facts.leaf));

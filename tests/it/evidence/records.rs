@@ -135,31 +135,31 @@ fn moved() -> Vec<Case> {
 
 fn bytes() -> Vec<Case> {
     let mut cases = vec![
-        tampered("white space after a record", || records(|r| r[149].push(b' ')), &["profile"]),
-        tampered("a carriage return after a record", || records(|r| r[149].push(b'\r')), &["profile"]),
-        tampered("white space within a record", || record_150("\"v\":1", "\"v\": 1"), &["profile"]),
-        tampered("a second object after a record", || records(|r| r[149].extend(b"{}")), &["profile"]),
-        tampered("a key twice", || record_150("\"v\":1", "\"v\":1,\"v\":1"), &["profile"]),
-        tampered("a key twice, with another value", || record_150("\"v\":1", "\"v\":2,\"v\":1"), &["profile"]),
-        tampered("keys out of order", || record_150("{\"action\"", "{\"x\":1,\"action\""), &["profile"]),
-        tampered("a key in upper case", || record_150("{\"action\"", "{\"Action\""), &["profile"]),
-        tampered("a float", || record_150("\"v\":1", "\"v\":1.0"), &["profile"]),
-        tampered("a number with an exponent", || record_150("\"v\":1", "\"v\":1e0"), &["profile"]),
-        tampered("null", || record_150("\"instance\":\"one\"", "\"instance\":null"), &["profile"]),
-        tampered("minus nought", || record_150("\"v\":1", "\"n\":-0,\"v\":1"), &["profile"]),
+        tampered("white space after a record", || records(|r| r[149].push(b' ')), &["profile", "leaf"]),
+        tampered("a carriage return after a record", || records(|r| r[149].push(b'\r')), &["profile", "leaf"]),
+        tampered("white space within a record", || record_150("\"v\":1", "\"v\": 1"), &["profile", "leaf"]),
+        tampered("a second object after a record", || records(|r| r[149].extend(b"{}")), &["profile", "leaf"]),
+        tampered("a key twice", || record_150("\"v\":1", "\"v\":1,\"v\":1"), &["profile", "leaf"]),
+        tampered("a key twice, with another value", || record_150("\"v\":1", "\"v\":2,\"v\":1"), &["profile", "leaf"]),
+        tampered("keys out of order", || record_150("{\"action\"", "{\"x\":1,\"action\""), &["profile", "leaf"]),
+        tampered("a key in upper case", || record_150("{\"action\"", "{\"Action\""), &["profile", "leaf"]),
+        tampered("a float", || record_150("\"v\":1", "\"v\":1.0"), &["profile", "leaf"]),
+        tampered("a number with an exponent", || record_150("\"v\":1", "\"v\":1e0"), &["profile", "leaf"]),
+        tampered("null", || record_150("\"instance\":\"one\"", "\"instance\":null"), &["profile", "leaf"]),
+        tampered("minus nought", || record_150("\"v\":1", "\"n\":-0,\"v\":1"), &["profile", "leaf"]),
         tampered(
             "an integer of 2^53",
             || record_150("\"instance\":\"one\"", "\"instance\":9007199254740992"),
-            &["profile"],
+            &["profile", "leaf"],
         ),
         tampered(
             "an integer of a thousand digits",
             || record_150("\"instance\":\"one\"", &format!("\"instance\":{}", "9".repeat(5_000))),
-            &["profile"],
+            &["profile", "leaf"],
         ),
-        tampered("another spelling of a string", || record_150("one", "\\u006fne"), &["profile"]),
-        tampered("a slash escaped", || record_150("one", "\\/"), &["profile"]),
-        tampered("a lone surrogate", || record_150("one", "\\ud800"), &["profile"]),
+        tampered("another spelling of a string", || record_150("one", "\\u006fne"), &["profile", "leaf"]),
+        tampered("a slash escaped", || record_150("one", "\\/"), &["profile", "leaf"]),
+        tampered("a lone surrogate", || record_150("one", "\\ud800"), &["profile", "leaf"]),
         tampered(
             "bytes that are no UTF-8",
             || {
@@ -168,39 +168,47 @@ fn bytes() -> Vec<Case> {
                     r[149][at] = 0xff;
                 })
             },
-            &["profile"],
+            &["profile", "leaf"],
         ),
-        tampered("a mark of the byte order", || records(|r| drop(r[149].splice(0..0, *b"\xef\xbb\xbf"))), &["profile"]),
-        tampered("no object", || records(|r| r[149] = b"[]".to_vec()), &["profile"]),
-        tampered("an empty line for a record", || records(|r| r[149].clear()), &["profile"]),
+        tampered(
+            "a mark of the byte order",
+            || records(|r| drop(r[149].splice(0..0, *b"\xef\xbb\xbf"))),
+            &["profile", "leaf"],
+        ),
+        tampered("no object", || records(|r| r[149] = b"[]".to_vec()), &["profile", "leaf"]),
+        tampered("an empty line for a record", || records(|r| r[149].clear()), &["profile", "leaf"]),
         tampered(
             "nested too deeply",
             || record_150("\"one\"", &format!("{}{}", "[".repeat(8), "]".repeat(8))),
-            &["profile"],
+            &["profile", "leaf"],
         ),
-        tampered("nested a hundred thousand times", || record_150("\"one\"", &"[".repeat(100_000)), &["profile"]),
-        tampered("a record of more than 64 KiB", || record_150("one", &"x".repeat(65_536)), &["profile"]),
+        tampered(
+            "nested a hundred thousand times",
+            || record_150("\"one\"", &"[".repeat(100_000)),
+            &["profile", "leaf"],
+        ),
+        tampered("a record of more than 64 KiB", || record_150("one", &"x".repeat(65_536)), &["profile", "leaf"]),
         tampered(
             "digits of another script in the time",
             || record_150("\"ts\":\"2025", "\"ts\":\"２０２５"),
-            &["profile"],
+            &["profile", "leaf"],
         ),
-        tampered("a time with five digits", || record_150("0000Z", "000Z"), &["profile"]),
+        tampered("a time with five digits", || record_150("0000Z", "000Z"), &["profile", "leaf"]),
         tampered(
             "a time that no clock shows",
             || record_150("\"ts\":\"2025-01-01", "\"ts\":\"2025-02-30"),
-            &["profile"],
+            &["profile", "leaf"],
         ),
         tampered(
             "a time of day that no clock shows",
             || record_150("\"ts\":\"2025-01-01T08", "\"ts\":\"2025-01-01T24"),
-            &["profile"],
+            &["profile", "leaf"],
         ),
-        tampered("a leap second", || record_150("T08:00:37", "T08:00:60"), &["profile"]),
-        tampered("no time", || record_150("\"ts\"", "\"tt\""), &["profile"]),
-        tampered("a number as a string", || record_150("\"seq\":150", "\"seq\":\"150\""), &["profile"]),
-        tampered("the number 0", || record_150("\"seq\":150", "\"seq\":0"), &["profile"]),
-        tampered("a negative number", || record_150("\"seq\":150", "\"seq\":-150"), &["profile"]),
+        tampered("a leap second", || record_150("T08:00:37", "T08:00:60"), &["profile", "leaf"]),
+        tampered("no time", || record_150("\"ts\"", "\"tt\""), &["profile", "leaf"]),
+        tampered("a number as a string", || record_150("\"seq\":150", "\"seq\":\"150\""), &["number", "leaf"]),
+        tampered("the number 0", || record_150("\"seq\":150", "\"seq\":0"), &["number", "leaf"]),
+        tampered("a negative number", || record_150("\"seq\":150", "\"seq\":-150"), &["number", "leaf"]),
         tampered("another version", || record_150("\"v\":1", "\"v\":2"), &["version", "leaf"]),
         tampered("a version that is true", || record_150("\"v\":1", "\"v\":true"), &["version", "leaf"]),
         tampered("no version", || record_150(",\"v\":1", ""), &["version", "leaf"]),
@@ -235,7 +243,7 @@ fn bytes() -> Vec<Case> {
         .record(310, 300),
     );
     cases.push(
-        tampered("an empty line inserted", || records(|r| r.insert(149, Vec::new())), &["profile", "number"])
+        tampered("an empty line inserted", || records(|r| r.insert(149, Vec::new())), &["profile", "leaf", "number"])
             .record(150, 149),
     );
     cases

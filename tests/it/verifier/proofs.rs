@@ -36,13 +36,13 @@ fn what_a_proof_does_not_show() {
         RecordProof { record: text.into_bytes(), ..good.clone() }
     };
     let cases = [
-        (record("\"v\":1", "\"v\":1,\"w\":1"), ProofFault::Path.to_string()),
+        (record("\"one\"", "\"two\""), ProofFault::Path.to_string()),
         (record("\"seq\":17", "\"seq\":18"), ProofFault::Number.to_string()),
         (
             record("\"v\":1", "\"v\":2"),
             "what it holds is no record: a version that this program does not know".to_owned(),
         ),
-        (record("{", "{ "), "what it holds is no record: a key that is not lower-case snake at byte 1".to_owned()),
+        (record("{", "{ "), "what it holds is no record: not canonical JSON at byte 1".to_owned()),
         (RecordProof { path: good.path[1..].to_vec(), ..good.clone() }, ProofFault::Path.to_string()),
         (RecordProof { checkpoint: "x\n".to_owned(), ..good.clone() }, ProofFault::Checkpoint.to_string()),
         (
