@@ -13,6 +13,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rack_gateway::audit::anchor::{AnchorParts, Anchorer, Aws, Signer, make_key_file};
 use rack_gateway::audit::erase::{Erasure, Whose};
 use rack_gateway::audit::{Actor, Event, EventKind, Keeper, Outcome, OutcomeResult, Writer, WriterOptions};
@@ -49,7 +51,7 @@ impl Scene {
         let trust = json!({
             "v": 1,
             "origin": ORIGIN,
-            "keys": [{ "public_key": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, public.spki()) }],
+            "keys": [{ "public_key": STANDARD.encode(public.spki()) }],
             "store": { "kind": "file", "path": scene.anchors() },
         });
         std::fs::write(scene.trust(), trust.to_string()).expect("written");
