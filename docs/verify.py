@@ -10,6 +10,7 @@ Exit codes: 0 verified, 1 tampered, 2 incomplete, 3 the check could not be made.
 import argparse, base64, bisect, hashlib, json, multiprocessing, os, re, subprocess, sys, tarfile, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from multiprocessing.pool import ThreadPool
 
 INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, BAD = 65536, 2**53 - 1, (ValueError, RecursionError)
@@ -521,7 +522,7 @@ def verify(args, trust, report):
             tiles, tiled = read, reached[-1]
     except ValueError as error:
         report("tile", error)
-    with multiprocessing.Pool() as pool:
+    with (multiprocessing.Pool if len(files.names("records/")) > 1 else ThreadPool)() as pool:
         values = read_values(files.lines(pool, read_value, "private/"), report)
         log = Log(trust, manifest, anchors, good, tiles, values, report)
         for record in files.lines(pool, read_record, "records/"):

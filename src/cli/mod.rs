@@ -47,7 +47,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Verify and read the audit log.
     #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Audit(Box<audit::AuditCommand>),
     /// Make anchors of the audit log, as a process of its own (`AUDIT_ANCHOR_MODE=separate`).
     Anchor(anchor::AnchorArguments),
     /// Make, list and revoke tokens.

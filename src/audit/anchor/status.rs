@@ -63,9 +63,13 @@ impl Anchorer {
             tracing::warn!(%error, "no anchor was made");
         }
         let AnchorError::Fault(fault) = error else { return };
-        if !before.fault.is_some_and(|known| known.is_like(fault))
-            && let Err(error) = self.record(fault).await
-        {
+        if !before.fault.is_some_and(|known| known.is_like(fault)) {
+            self.tell(fault).await;
+        }
+    }
+
+    async fn tell(&self, fault: &Fault) {
+        if let Err(error) = self.record(fault).await {
             tracing::error!(%error, "a fault of the anchors could not be recorded");
         }
     }
@@ -86,16 +90,17 @@ impl Anchorer {
     }
 
     async fn is_recorded(&self, fault: &Fault) -> Result<bool, StoreError> {
-        let after = self.store().anchor_last().await?.map_or(0, |row| row.size);
-        let filter = RecordFilter {
-            action: Some("anchor:fault".to_owned()),
-            first: Some(after.saturating_add(1)),
-            ..RecordFilter::default()
-        };
+        let filter = RecordFilter { action: Some("anchor:fault".to_owned()), ..RecordFilter::default() };
         let newest = self.store().records_search(&filter, None, 1).await?;
         let Some(record) = newest.first() else { return Ok(false) };
         let value: serde_json::Value = serde_json::from_slice(&record.canon).unwrap_or_default();
-        let detail = |name: &str| value.pointer(&format!("/detail/{name}")).and_then(serde_json::Value::as_str);
-        Ok(detail("fault") == Some(fault.code()) && detail("about") == Some(fault.about().as_str()))
+        let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+        // A database that is behind ends below the anchors, a clock that is behind before them.
+        let is_since = self
+            .store()
+            .anchor_last()
+            .await?
+            .is_none_or(|last| record.seq > last.size || text("/ts") > last.made_at.as_str());
+        Ok(is_since && text("/detail/fault") == fault.code() && text("/detail/about") == fault.about())
     }
 }

@@ -187,9 +187,8 @@ async fn look(trust: &Trust, seen: Option<&Seen>, global: &Global, world: &World
     let gateway = Gateway::new(&target.address, global, world)?;
     let ask = Ask { gateway, target: &target, token: target.token(world)?.expose() };
     let shown = ask.anchor(None).await?;
-    let (epoch, number) = match place(&shown) {
-        Some(place) => place,
-        None => return Ok(Look::Wrong("what the gateway shows is no anchor".to_owned())),
+    let Some((epoch, number)) = place(&shown) else {
+        return Ok(Look::Wrong("what the gateway shows is no anchor".to_owned()));
     };
     let keys = match keys(&ask, trust, seen, (epoch, number)).await? {
         Ok(keys) => keys,

@@ -55,14 +55,17 @@ impl Manifest {
         };
         json.at("version")?.text()?;
         let Json::List(files) = json.at("files")? else { return None };
-        for file in files {
-            let name = file.at("name")?.text()?.to_owned();
-            let listed = Listed { bytes: file.at("bytes")?.number()?, sha256: digest(file.at("sha256")?.text()?)? };
-            if manifest.files.insert(name.clone(), listed).is_some() {
-                manifest.twice.push(name);
-            }
-        }
+        files.iter().try_for_each(|file| manifest.list(file))?;
         Some(manifest)
+    }
+
+    fn list(&mut self, file: &Json) -> Option<()> {
+        let name = file.at("name")?.text()?.to_owned();
+        let listed = Listed { bytes: file.at("bytes")?.number()?, sha256: digest(file.at("sha256")?.text()?)? };
+        if self.files.insert(name.clone(), listed).is_some() {
+            self.twice.push(name);
+        }
+        Some(())
     }
 
     /// What is wrong with it by itself.

@@ -7,6 +7,10 @@ use super::{Code, Finding, Report, Verdict};
 /// Findings that are shown.
 const SHOWN: usize = 20;
 
+fn line(out: &mut dyn Write, head: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{head:<13}{}", plain(text))
+}
+
 impl Report {
     /// Writes the report for people: what was trusted, what was there, what was found, what was not
     /// looked at, the verdict, and what to do next.
@@ -14,65 +18,89 @@ impl Report {
     /// # Errors
     /// When that cannot be written.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut line = |head: &str, text: &str| writeln!(out, "{head:<13}{}", plain(text));
-        line("log", &self.origin)?;
+        self.write_anchors(out)?;
+        self.write_records(out)?;
+        self.write_findings(out)?;
+        line(out, "VERDICT", &self.verdict.to_string())?;
+        for text in self.next_steps() {
+            line(out, "next", &text)?;
+        }
+        Ok(())
+    }
+
+    fn write_anchors(&self, out: &mut dyn Write) -> io::Result<()> {
+        line(out, "log", &self.origin)?;
         match &self.anchoring.signer {
-            Some(signer) => line("trust", &format!("key P-256 SPKI sha256:{signer}"))?,
-            None => line("trust", "no anchor that counts")?,
+            Some(signer) => line(out, "trust", &format!("key P-256 SPKI sha256:{signer}"))?,
+            None => line(out, "trust", "no anchor that counts")?,
         }
         if self.anchoring.development {
-            line("", "DEVELOPMENT ANCHORS: a software key or a folder stands in for KMS and S3;")?;
-            line("", "whoever runs the gateway can make them anew, so they prove nothing to others")?;
+            line(out, "", "DEVELOPMENT ANCHORS: a software key or a folder stands in for KMS and S3;")?;
+            line(out, "", "whoever runs the gateway can make them anew, so they prove nothing to others")?;
         }
         if let Some(exported_at) = &self.exported_at {
-            line("exported", &format!("at {exported_at}, as the export says"))?;
+            line(out, "exported", &format!("at {exported_at}, as the export says"))?;
         }
-        line("anchors", &self.anchors_line())?;
+        line(out, "anchors", &self.anchors_line())?;
         if let Some(last) = self.last_good_anchor {
             let size = grouped(last.size);
             line(
+                out,
                 "",
                 &format!("the last that matches is number {} of epoch {} ({size} records)", last.number, last.epoch),
             )?;
         }
         if let Some(seconds) = self.anchoring.clock_s {
-            line("clock", &format!("anchors and bucket differ by {} s at most", grouped(seconds)))?;
+            line(out, "clock", &format!("anchors and bucket differ by {} s at most", grouped(seconds)))?;
         }
-        line("records", &self.records_line())?;
+        Ok(())
+    }
+
+    fn write_records(&self, out: &mut dyn Write) -> io::Result<()> {
+        line(out, "records", &self.records_line())?;
         if self.tail.records > 0 {
             let newest = self.tail.newest.as_deref().unwrap_or("unknown");
             let count = grouped(self.tail.records);
             line(
+                out,
                 "tail",
                 &format!("{count} records after the last anchor, newest {newest} (chained, not anchored yet)"),
             )?;
         }
         if let Some(values) = &self.values {
             let (matched, erased) = (grouped(values.matched), grouped(values.erased));
-            line("values", &format!("{matched} match their commitments, {erased} were erased as records say"))?;
+            line(out, "values", &format!("{matched} match their commitments, {erased} were erased as records say"))?;
         }
         for broken in &self.breaks {
             let word = if broken.accepted { "accepted" } else { "NOT ACCEPTED" };
             let lost = format!("{} to {}", grouped(broken.kept + 1), grouped(broken.lost));
-            line("break", &format!("epoch {}, record {}: lost what was {lost}; {word}", broken.epoch, broken.record))?;
+            line(
+                out,
+                "break",
+                &format!("epoch {}, record {}: lost what was {lost}; {word}", broken.epoch, broken.record),
+            )?;
         }
         if self.interrupted_total + self.in_flight > 0 {
             let (dead, open) = (grouped(self.interrupted_total), grouped(self.in_flight));
-            line("intents", &format!("{dead} without an outcome (a crash, no tampering), {open} still in flight"))?;
+            line(
+                out,
+                "intents",
+                &format!("{dead} without an outcome (a crash, no tampering), {open} still in flight"),
+            )?;
         }
+        Ok(())
+    }
+
+    fn write_findings(&self, out: &mut dyn Write) -> io::Result<()> {
         for (at, text) in self.not_checked.iter().enumerate() {
-            line(if at == 0 { "not checked" } else { "" }, text)?;
+            line(out, if at == 0 { "not checked" } else { "" }, text)?;
         }
         for finding in self.findings.iter().take(SHOWN) {
-            line("FINDING", &finding.to_string())?;
+            line(out, "FINDING", &finding.to_string())?;
         }
         let more = self.findings_total.saturating_sub(u64::try_from(SHOWN).unwrap_or_default());
         if more > 0 {
-            line("", &format!("and {} more; --json lists up to a hundred of each kind", grouped(more)))?;
-        }
-        line("VERDICT", &self.verdict.to_string())?;
-        for text in self.next_steps() {
-            line("next", &text)?;
+            line(out, "", &format!("and {} more; --json lists up to a hundred of each kind", grouped(more)))?;
         }
         Ok(())
     }

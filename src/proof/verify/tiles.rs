@@ -170,7 +170,7 @@ impl<E: Evidence> Check<'_, E> {
         }
         let above = &self.tiles;
         let wrong = tiles.into_par_iter().find_map_first(|(index, row)| {
-            (above.hash(level + 1, index) != fold(row)).then(|| TileId { level, index, width: WIDTH })
+            (above.hash(level + 1, index) != fold(row)).then_some(TileId { level, index, width: WIDTH })
         });
         Ok(wrong.map(|tile| {
             let records = 1_u64.checked_shl(8 * (tile.level + 1)).unwrap_or(u64::MAX);

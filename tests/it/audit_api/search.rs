@@ -39,9 +39,8 @@ async fn each_filter_finds_its_records(db: Db) {
         "request=r-7&action=app:delete".to_owned(),
         format!("action=app:delete&from={ts}"),
         format!("action=app:delete&from={day}"),
-        format!(
-            "actor=u-7&action=app:delete&resource=App::shop-7&decision=deny&kind=denial&q=jagen&policy=roles.nobody"
-        ),
+        "actor=u-7&action=app:delete&resource=App::shop-7&decision=deny&kind=denial&q=jagen&policy=roles.nobody"
+            .to_owned(),
     ];
     for query in &only {
         let found = stage.json(&format!("{SEARCH}?{query}"), 200).await;

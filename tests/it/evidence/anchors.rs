@@ -394,7 +394,7 @@ fn places() -> Vec<Case> {
             &["backwards"],
         )
         .anchor(17)
-        .until(200)
+        .until(300)
         .last(1, 17, 200),
     ]);
     cases

@@ -56,7 +56,12 @@ fn lines(files: &mut Files, kind: &str, change: impl FnOnce(&mut Vec<Vec<u8>>)) 
 const CASES: &[Case] = &[
     ("edited", |b| line(b, 15, |r| r.replace("\"v\":1", "\"v\":1,\"w\":1")), &[(Leaf, Some(15))], 14),
     ("a space", |b| line(b, 15, |r| r.replacen(':', ": ", 1)), &[(Leaf, Some(15)), (Profile, Some(15))], 14),
-    ("no time", |b| line(b, 15, |r| r.replace("\"ts\":\"2", "\"ts\":\"x")), &[(Leaf, Some(15)), (Profile, Some(15))], 14),
+    (
+        "no time",
+        |b| line(b, 15, |r| r.replace("\"ts\":\"2", "\"ts\":\"x")),
+        &[(Leaf, Some(15)), (Profile, Some(15))],
+        14,
+    ),
     ("version", |b| line(b, 15, |r| r.replace("\"v\":1", "\"v\":2")), &[(Leaf, Some(15)), (Version, Some(15))], 14),
     ("deleted", |b| lines(b, "records", |l| drop(l.remove(14))), &[(Missing, Some(15))], 14),
     ("three deleted", |b| lines(b, "records", |l| drop(l.drain(14..17))), &[(Missing, Some(15))], 14),
@@ -70,7 +75,12 @@ const CASES: &[Case] = &[
         15,
     ),
     ("garbage behind", |b| lines(b, "records", |l| l.push(b"x".to_vec())), &[(Profile, Some(66))], 65),
-    ("oversized", |b| lines(b, "records", |l| l[14] = vec![b'x'; 70_000]), &[(Leaf, Some(15)), (Profile, Some(15))], 14),
+    (
+        "oversized",
+        |b| lines(b, "records", |l| l[14] = vec![b'x'; 70_000]),
+        &[(Leaf, Some(15)), (Profile, Some(15))],
+        14,
+    ),
     ("no records", |b| lines(b, "records", Vec::clear), &[(Missing, Some(1)), (Empty, None)], 0),
     ("no anchors", |b| lines(b, "anchors", Vec::clear), &[(Unanchored, None)], 0),
     ("an anchor less", |b| lines(b, "anchors", |l| drop(l.remove(3))), &[(Gap, Some(4))], 65),

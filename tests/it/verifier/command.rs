@@ -140,14 +140,18 @@ fn a_later_check_goes_on_where_one_ended() {
     assert_eq!((code, &report["records"], &report["good_until"]), (0, &json!(0), &json!(62)), "nothing new: {report}");
     // A longer log: what was in flight is ended, a value of old is erased.
     log.append(json!({"instance": "one", "intent": 62, "kind": "outcome", "result": "completed"}), &[]);
-    let erasure = json!({"action": "audit:erase", "erased": {"src_ip": [22, 62]}, "instance": "one", "kind": "erasure"});
+    let erasure =
+        json!({"action": "audit:erase", "erased": {"src_ip": [22, 62]}, "instance": "one", "kind": "erasure"});
     log.append(erasure, &[]);
     log.values.retain(|value| (value.seq != 22 && value.seq != 62) || value.name != "src_ip");
     log.anchor(AnchorReason::Interval, None);
     case.put(&log);
     let (code, report) = case.verify(&["--resume", "state.json"]);
     assert_eq!((code, &report["records"], &report["good_until"]), (0, &json!(2), &json!(64)), "{report}");
-    assert!(report["not_checked"].to_string().contains("records 1 to 62, which an earlier check went through"), "{report}");
+    assert!(
+        report["not_checked"].to_string().contains("records 1 to 62, which an earlier check went through"),
+        "{report}"
+    );
     // Another history, anchored by the same key: the anchor that was seen is another one.
     let mut forked = log.clone();
     forked.now += time::Duration::seconds(1);

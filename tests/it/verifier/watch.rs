@@ -11,15 +11,18 @@ use crate::harness::Db;
 struct Watcher {
     machine: Machine,
     stage: Stage,
+    /// Gone when it is dropped.
+    _db: Db,
 }
 
 impl Watcher {
     async fn new() -> Self {
-        let stage = Stage::new(&Db::sqlite().await).await;
+        let db = Db::sqlite().await;
+        let stage = Stage::new(&db).await;
         let mut machine = Machine::new();
         machine.set("RACK_GATEWAY_URL", &format!("http://{}", stage.gateway.addr()));
         machine.set("RACK_GATEWAY_API_TOKEN", stage.gateway.token("auditor"));
-        let watcher = Self { machine, stage };
+        let watcher = Self { machine, stage, _db: db };
         std::fs::write(watcher.path("trust.json"), watcher.stage.trust().to_string()).unwrap();
         watcher
     }
@@ -89,7 +92,8 @@ async fn another_history() {
     wrong("the log had 1000 records").await;
     assert_eq!(watcher.look().await.0, 0);
     // Signed by nobody who is trusted.
-    let other = Stage::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let other = Stage::new(&db).await;
     let mut trust = watcher.stage.trust();
     trust["keys"] = other.trust()["keys"].clone();
     std::fs::write(watcher.path("trust.json"), trust.to_string()).unwrap();
