@@ -105,9 +105,9 @@ pub const CASES: &[Case] = &[
         "white space in a record",
         &[Canon(50, "{", "{ ")],
         [
-            "tampered: column, profile; record 50; good until 49",
-            "tampered: profile; record 50; good until 49",
-            "tampered: profile; record 50; good until 49",
+            "tampered: column, leaf, profile; record 50; good until 49",
+            "tampered: leaf, profile; record 50; good until 49",
+            "tampered: leaf, profile; record 50; good until 49",
         ],
         "",
     ),
