@@ -2,6 +2,7 @@
 //! manifest, without which it is none, with a signature where there is a key.
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::plan::{self, Plan};
 use super::tar::{Archive, Lines};
@@ -42,7 +43,18 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
         plan.last = seq;
         plan.head = plan::head(store).await?.1;
     }
-    let seal = Seal::of(sealer, &plan).await;
+    end(archive, store, &plan, sealer, (request.private, now)).await
+}
+
+/// The manifest, and what the key of the anchors says of it.
+async fn end(
+    mut archive: Archive<'_>,
+    store: &Store,
+    plan: &Plan,
+    sealer: Option<Sealer>,
+    (private, now): (bool, OffsetDateTime),
+) -> Result<(), ExportError> {
+    let seal = Seal::of(sealer, plan).await;
     if let Some(seal) = &seal {
         archive.add("trust.json".to_owned(), seal.trust.clone()).await?;
     }
@@ -58,14 +70,14 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
         "last": plan.last,
         "made_at": timestamp(now),
         "version": env!("CARGO_PKG_VERSION"),
-        "private": request.private,
+        "private": private,
         "head": { "seq": plan.head.seq, "chain": hex::encode(plan.head.chain) },
         "files": files,
     });
     let manifest = format!("{manifest}\n").into_bytes();
     archive.add("manifest.json".to_owned(), manifest.clone()).await?;
     if let Some(seal) = seal
-        && let Some(note) = seal.note(store, &plan, &manifest).await
+        && let Some(note) = seal.note(store, plan, &manifest).await
     {
         archive.add("manifest.note".to_owned(), note).await?;
     }
