@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::anchor::Sealer;
 use crate::config::{Catalog, RackSettings};
 use crate::factor::Desk;
 use crate::identity::{Oidc, Rules, Workloads};
@@ -22,6 +23,8 @@ pub struct Services {
     pub workloads: Arc<Workloads>,
     /// What of the settings is pinned.
     pub catalog: Arc<Catalog>,
+    /// What signs exports, where this process has the key of the anchors.
+    pub sealer: Option<Sealer>,
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
 }

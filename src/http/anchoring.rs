@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::audit::anchor::{AnchorError, AnchorParts, Anchorer, Aws, Fault, StartCheck, check_start};
+use crate::audit::anchor::{AnchorError, AnchorParts, Anchorer, Aws, Fault, Sealer, StartCheck, check_start};
 use crate::audit::{AnchorWatch, Anchors, Keeper, Writer};
 use crate::clock::Clock;
 use crate::config::{AnchorSettings, Catalog};
@@ -38,6 +38,8 @@ pub(super) struct Checked {
 pub(super) struct Anchoring {
     /// The state that all requests read.
     pub(super) anchors: Anchors,
+    /// What signs exports, where this process has the key.
+    pub(super) sealer: Option<Sealer>,
     checked: Checked,
     anchorer: Option<Anchorer>,
 }
@@ -85,6 +87,7 @@ impl Checked {
     /// With the anchorer, where this process makes anchors.
     pub(super) fn equip(self, clock: &Clock, writer: &Writer, active: &Active) -> Anchoring {
         let settings = self.settings.clone().filter(|settings| settings.in_server);
+        let sealer = settings.clone().map(|settings| Sealer::new(settings, Aws::environment()));
         let anchorer = settings.map(|settings| {
             let active = active.clone();
             Anchorer::new(AnchorParts {
@@ -101,7 +104,7 @@ impl Checked {
             Some(settings) => Anchors::new(clock.clone(), settings.is_development(), making),
             None => Anchors::off(clock.clone()),
         };
-        Anchoring { anchors, checked: self, anchorer }
+        Anchoring { anchors, sealer, checked: self, anchorer }
     }
 }
 

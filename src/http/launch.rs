@@ -187,6 +187,7 @@ impl Launch {
             oidc: oidc.clone(),
             workloads: Arc::new(Workloads::new(self.workloads)?),
             catalog: Arc::clone(&catalog),
+            sealer: anchoring.sealer.clone(),
             bundle: status.clone(),
         };
         let server = Server::start(ServerParts {

@@ -30,6 +30,7 @@ pub(in crate::api) async fn export(call: Call<AuditExport>) -> Answer {
     asked.extend([("format", format.as_str().to_owned()), ("private", private.to_string())]);
     let request = ExportRequest { filter: wanted, format, private };
     let export = Export::prepare(&call.gate().keeper, request, call.now()).await.map_err(problem)?;
+    let export = export.sealed_by(call.services().sealer.clone());
     let (first, last) = export.range();
     asked.push(("range", format!("{first}-{last}")));
     call.record_read(&asked).await?;

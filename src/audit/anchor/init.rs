@@ -89,7 +89,7 @@ pub async fn trust(settings: &AnchorSettings, aws: &Aws, origin: &str) -> Result
     Ok(trust_of(&Session::open(settings, aws).await?, origin))
 }
 
-fn trust_of(session: &Session, origin: &str) -> Trust {
+pub(super) fn trust_of(session: &Session, origin: &str) -> Trust {
     let trusted = |signer: &Signer| TrustedKey {
         public_key: STANDARD.encode(signer.public().spki()),
         name: signer.name().to_owned(),

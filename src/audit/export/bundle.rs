@@ -1,11 +1,13 @@
 //! The bundle of `docs/audit-format.md`: anchors, tiles, records with their personal values, and last the
-//! manifest, without which it is none.
+//! manifest, without which it is none, with a signature where there is a key.
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::plan::{self, Plan};
 use super::tar::{Archive, Lines};
 use super::{Export, ExportError, Sink};
+use crate::audit::anchor::Sealer;
 use crate::audit::record::timestamp;
 use crate::proof::canonical::{MAX_INTEGER, Value, push_value};
 use crate::proof::tile::{TileId, WIDTH};
@@ -21,7 +23,7 @@ const TILES: u64 = 64;
 const HEIGHT: u32 = 8;
 
 pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError> {
-    let Export { keeper, request, mut plan, now } = export;
+    let Export { keeper, request, mut plan, now, sealer } = export;
     let store = keeper.store();
     let made_at = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let mut archive = Archive::new(sink, made_at);
@@ -41,6 +43,21 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
         plan.last = seq;
         plan.head = plan::head(store).await?.1;
     }
+    end(archive, store, &plan, sealer, (request.private, now)).await
+}
+
+/// The manifest, and what the key of the anchors says of it.
+async fn end(
+    mut archive: Archive<'_>,
+    store: &Store,
+    plan: &Plan,
+    sealer: Option<Sealer>,
+    (private, now): (bool, OffsetDateTime),
+) -> Result<(), ExportError> {
+    let seal = Seal::of(sealer, plan).await;
+    if let Some(seal) = &seal {
+        archive.add("trust.json".to_owned(), seal.trust.clone()).await?;
+    }
     let listed = archive.listed().iter();
     let files: Vec<_> = listed
         .map(|file| json!({ "name": file.name, "bytes": file.bytes, "sha256": hex::encode(file.sha256) }))
@@ -53,12 +70,47 @@ pub(super) async fn write(export: Export, sink: &Sink) -> Result<(), ExportError
         "last": plan.last,
         "made_at": timestamp(now),
         "version": env!("CARGO_PKG_VERSION"),
-        "private": request.private,
+        "private": private,
         "head": { "seq": plan.head.seq, "chain": hex::encode(plan.head.chain) },
         "files": files,
     });
-    archive.add("manifest.json".to_owned(), format!("{manifest}\n").into_bytes()).await?;
+    let manifest = format!("{manifest}\n").into_bytes();
+    archive.add("manifest.json".to_owned(), manifest.clone()).await?;
+    if let Some(seal) = seal
+        && let Some(note) = seal.note(store, plan, &manifest).await
+    {
+        archive.add("manifest.note".to_owned(), note).await?;
+    }
     archive.end().await
+}
+
+/// What the key of the anchors adds. The anchors prove what they prove without it: where it fails, that is told, and
+/// the bundle is made.
+struct Seal {
+    sealer: Sealer,
+    /// The trust file.
+    trust: Vec<u8>,
+}
+
+impl Seal {
+    async fn of(sealer: Option<Sealer>, plan: &Plan) -> Option<Self> {
+        let sealer = sealer.filter(|_| !plan.origin.is_empty())?;
+        match sealer.trust(&plan.origin).await {
+            Ok(trust) => {
+                let trust = format!("{:#}\n", json!(trust)).into_bytes();
+                Some(Self { sealer, trust })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the export is not signed, and has no copy of the trust file");
+                None
+            }
+        }
+    }
+
+    async fn note(&self, store: &Store, plan: &Plan, manifest: &[u8]) -> Option<Vec<u8>> {
+        let signed = self.sealer.sign(store, plan.end.as_ref()?, manifest).await;
+        signed.inspect_err(|error| tracing::warn!(%error, "the manifest of the export is not signed")).ok()
+    }
 }
 
 /// Every anchor from the base, or from the first one, to the last one.

@@ -14,6 +14,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
+use super::anchor::Sealer;
 use super::filter::is_selective;
 use super::{Keeper, search};
 use crate::store::{RecordFilter, StoreError};
@@ -106,6 +107,7 @@ pub struct Export {
     request: ExportRequest,
     plan: Plan,
     now: OffsetDateTime,
+    sealer: Option<Sealer>,
 }
 
 impl Export {
@@ -128,7 +130,13 @@ impl Export {
             // What cannot be looked for is said before the export begins; and the index is up then.
             search(keeper, &request.filter, None, 1).await?;
         }
-        Ok(Self { keeper: keeper.clone(), request, plan, now })
+        Ok(Self { keeper: keeper.clone(), request, plan, now, sealer: None })
+    }
+
+    /// The same; if it is a bundle, it will say whom it is from, where that can be said.
+    #[must_use]
+    pub fn sealed_by(self, sealer: Option<Sealer>) -> Self {
+        Self { sealer, ..self }
     }
 
     /// In which form.

@@ -13,11 +13,14 @@ use futures_util::StreamExt as _;
 use super::super::runtime::{block_on, open_store};
 use super::super::{Done, Failure, Output};
 use super::line;
+use crate::audit::anchor::{Aws, Sealer};
 use crate::audit::export::{Export, ExportFormat, ExportRequest};
 use crate::audit::filter::{FilterError, filter};
 use crate::audit::{self, Keeper};
 use crate::clock::Clock;
+use crate::config::{AnchorSettings, Env as _, Process};
 use crate::store::RecordFilter;
+use crate::telemetry;
 
 /// Which records.
 #[derive(Args, Debug)]
@@ -174,13 +177,16 @@ impl From<Format> for ExportFormat {
 pub(super) fn export(arguments: &ExportArguments, output: &mut Output<'_>) -> Done {
     let wanted = arguments.filter.filter().map_err(|error| wrong(&error))?;
     let request = ExportRequest { filter: wanted, format: arguments.format.into(), private: !arguments.no_private };
+    // What is missing from it is told there, and is no reason for having none.
+    telemetry::init_logs(&Process.get("RGW_LOG").unwrap_or_else(|| "warn".to_owned()), false);
+    let sealer = sealer()?;
     if arguments.out == Path::new("-") {
-        block_on(write(request, output.out))?;
+        block_on(write(request, sealer, output.out))?;
         return Ok(ExitCode::SUCCESS);
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.out);
     let mut file = file.map_err(|error| Failure::could_not_run(format!("{}: {error}", arguments.out.display())))?;
-    let written = block_on(write(request, &mut file)).and_then(|range| {
+    let written = block_on(write(request, sealer, &mut file)).and_then(|range| {
         file.sync_all()?;
         Ok(range)
     });
@@ -197,9 +203,16 @@ pub(super) fn export(arguments: &ExportArguments, output: &mut Output<'_>) -> Do
     }
 }
 
-async fn write(request: ExportRequest, out: &mut dyn Write) -> Result<(u64, u64), Failure> {
+/// What signs the export, where the key of the anchors is configured.
+fn sealer() -> Result<Option<Sealer>, Failure> {
+    let settings = AnchorSettings::from_env(&Process).map_err(|errors| Failure::could_not_run(errors.to_string()))?;
+    Ok(settings.map(|settings| Sealer::new(settings, Aws::environment())))
+}
+
+async fn write(request: ExportRequest, sealer: Option<Sealer>, out: &mut dyn Write) -> Result<(u64, u64), Failure> {
     let keeper = current(&request.filter).await?;
     let export = Export::prepare(&keeper, request, Clock::system().now()).await?;
+    let export = export.sealed_by(sealer);
     let range = export.range();
     let mut chunks = Box::pin(export.stream());
     while let Some(chunk) = chunks.next().await {

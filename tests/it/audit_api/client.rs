@@ -1,5 +1,6 @@
 //! The programs of people and operators, end to end.
 
+use rack_gateway::audit::anchor::make_key_file;
 use serde_json::Value;
 
 use super::export::Bundle;
@@ -84,7 +85,9 @@ async fn an_operator_searches_and_exports(db: Db) {
     let file = file.to_str().unwrap();
     let exported = run(&["audit", "export", "-o", file, "--first", "3"], &env).await;
     assert!(exported.status.success(), "{exported:?}");
-    assert_eq!(Bundle::read(&std::fs::read(file).unwrap()).anchors().len(), 1);
+    let bundle = Bundle::read(&std::fs::read(file).unwrap());
+    assert_eq!((bundle.anchors().len(), bundle.files.contains_key("manifest.note")), (1, false));
+    sealed(&stage, &url).await;
     for (arguments, code) in [
         (&["audit", "export", "-o", file][..], 3),
         (&["audit", "export", "-o", "-", "--from", "then"], 2),
@@ -94,6 +97,33 @@ async fn an_operator_searches_and_exports(db: Db) {
         assert_eq!(run(arguments, &env).await.status.code(), Some(code), "{arguments:?}");
     }
     stage.gateway.stop_and_verify().await;
+}
+
+/// With the settings of the anchors, the export is signed; with another key it is not, which is told.
+async fn sealed(stage: &Stage, url: &str) {
+    let place = format!("file://{}", stage.path().join("anchors").display());
+    let other = stage.path().join("other.pem");
+    make_key_file(&other).unwrap();
+    let none = stage.path().join("none.pem");
+    let cases = [
+        (stage.path().join("key.pem"), true, true, ""),
+        (other, false, true, "the manifest of the export is not signed"),
+        (none, false, false, "the export is not signed"),
+    ];
+    for (number, (key, is_signed, is_known, told)) in cases.iter().enumerate() {
+        let env = [
+            ("RGW_DATABASE_URL", url),
+            ("AUDIT_ANCHOR_BUCKET", place.as_str()),
+            ("AUDIT_ANCHOR_KEY_FILE", key.to_str().unwrap()),
+        ];
+        let file = stage.path().join(format!("sealed-{number}.tar"));
+        let exported = run(&["audit", "export", "-o", file.to_str().unwrap()], &env).await;
+        let said = String::from_utf8_lossy(&exported.stderr);
+        assert!(exported.status.success() && said.contains(told), "{key:?}: {said}");
+        let files = Bundle::read(&std::fs::read(file).unwrap()).files;
+        let has = |name: &str| files.contains_key(name);
+        assert_eq!((has("manifest.note"), has("trust.json")), (*is_signed, *is_known), "{key:?}: {said}");
+    }
 }
 
 mod both {

@@ -5,6 +5,7 @@ mod client;
 mod export;
 mod proofs;
 mod search;
+mod signed;
 mod tables;
 
 use std::path::Path;
