@@ -34,7 +34,7 @@ impl Report {
             Some(signer) => line(out, "trust", &format!("key P-256 SPKI sha256:{signer}"))?,
             None => line(out, "trust", "no anchor that counts")?,
         }
-        if self.anchoring.development {
+        if self.anchoring.development && self.anchors > 0 {
             line(out, "", "DEVELOPMENT ANCHORS: a software key or a folder stands in for KMS and S3;")?;
             line(out, "", "whoever runs the gateway can make them anew, so they prove nothing to others")?;
         }

@@ -299,5 +299,6 @@ async fn the_command(db: Db) {
     assert!(code == 0 && text.contains("erased 1 values"), "{text}");
     assert_eq!(left(&store).await, owned(&[(3, "src_ip")]));
     let (code, text) = say(&["audit", "verify"]).await;
-    assert_eq!(code, 0, "{text}");
+    assert_eq!((code, text.matches("FINDING").count()), (2, 1), "{text}");
+    assert!(text.contains("FINDING      unanchored: "), "{text}");
 }

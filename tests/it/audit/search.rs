@@ -19,7 +19,8 @@ fn event(n: u64) -> Event {
     let pick = |list: &[&'static str]| list[usize::try_from(n).expect("small") % list.len()];
     let kind = if n.is_multiple_of(3) { EventKind::Denial } else { EventKind::Admin };
     let mut event = Event::new(kind, format!("r{}", n % 7), pick(&["app:list", "app:delete", "env:set"]));
-    event.actor = (!n.is_multiple_of(5)).then(|| Actor { kind: "User".to_owned(), id: pick(&["ada", "bob"]).to_owned() });
+    event.actor =
+        (!n.is_multiple_of(5)).then(|| Actor { kind: "User".to_owned(), id: pick(&["ada", "bob"]).to_owned() });
     event.resource = Some(pick(&["App::one", "App::two", "App::one two", "User::ada"]).to_owned());
     event.decision = Some(if n.is_multiple_of(3) { "deny" } else { "allow" }.into());
     event.reasons = vec![pick(&["roles.viewer", "roles.admin"]).to_owned(), format!("p{}", n % 4)];

@@ -110,7 +110,7 @@ async fn what_is_no_gateway_is_called_so() {
         }
         machine.run(&["login", "prod", "--no-open"]).await.failed(3, &[host, "does not answer as a gateway does"]);
     }
-    let long: &'static str = String::leak("x".repeat((1 << 20) + 1));
+    let long: &'static str = String::leak("x".repeat((8 << 20) + 1));
     gateway.always(200, "", long);
     machine.run(&["whoami"]).await.failed(3, &["without end"]);
 }

@@ -105,7 +105,12 @@ async fn the_first_screen_is_enough_to_begin() {
     assert_eq!(Ask::get("/apps/myapp?", &credentials["viewer@example.com"]).local().send(gateway).await.status(), 200);
     dev.stop().await;
     let url = format!("sqlite://{}", data.path().join("rack-gateway.sqlite").display());
-    assert!(run(&["audit", "verify"], &[("RGW_DATABASE_URL", &url)]).await.status.success());
+    let bucket = format!("file://{}", data.path().join("anchors").display());
+    let key = data.path().join("anchor.key").display().to_string();
+    let anchored =
+        [("RGW_DATABASE_URL", url.as_str()), ("AUDIT_ANCHOR_BUCKET", &bucket), ("AUDIT_ANCHOR_KEY_FILE", &key)];
+    let verified = run(&["audit", "verify"], &anchored).await;
+    assert!(verified.status.success(), "{verified:?}");
     let copy = std::fs::read_to_string(data.path().join("audit.jsonl")).unwrap();
     assert!(copy.lines().last().unwrap().contains("gateway:stop"), "{copy}");
 }

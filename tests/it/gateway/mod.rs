@@ -17,7 +17,8 @@ use rack_gateway::dev::rack::{Rack, RackOptions, RackServer};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::RACK_PASSWORD;
+use crate::harness::binary::run;
+use crate::harness::{Db, RACK_PASSWORD};
 use crate::replay::peer::{Message, Wire};
 
 /// A development rack that knows the gateway's password.
@@ -29,6 +30,15 @@ pub fn dev_rack() -> RackServer {
         ..RackOptions::default()
     };
     Rack::start("127.0.0.1:0", options).unwrap()
+}
+
+/// A log without anchors is never verified, and everything else about it must be good.
+async fn assert_unanchored(db: &Db) {
+    let output = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url().await)]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let codes: Vec<_> =
+        report["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+    assert_eq!((output.status.code(), codes), (Some(2), vec!["unanchored"]), "{report}");
 }
 
 /// A rack whose every answer the test writes.
