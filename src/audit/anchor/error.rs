@@ -124,9 +124,9 @@ impl fmt::Display for Behind {
         let Self { epoch, anchor, size, records, kept } = self;
         write!(
             f,
-            "the database does not hold what was anchored: anchor {anchor} of epoch {epoch} covers records 1 to {size}, \
-             the database ends at {records}, and is as it was anchored up to {kept}. Restore it, or, when the rest is \
-             lost, declare that: rack-gateway-api audit epoch --reason '…' --approver '…'"
+            "the database does not hold what was anchored: anchor {anchor} of epoch {epoch} covers records 1 to \
+             {size}, the database ends at {records}, and is as it was anchored up to {kept}. Restore it, or, when \
+             the rest is lost, declare that: rack-gateway-api audit epoch --reason '…' --approver '…'"
         )
     }
 }

@@ -131,7 +131,8 @@ async fn serve(mut client: TcpStream, port: u16, shared: Arc<Shared>) {
         Some(Act::Stall) => return std::future::pending().await,
         Some(Act::Slow) => {
             let answer = format!(
-                "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{SLOW_DOWN}",
+                "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{SLOW_DOWN}",
                 SLOW_DOWN.len()
             );
             drop(client.write_all(answer.as_bytes()).await);

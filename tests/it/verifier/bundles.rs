@@ -177,7 +177,10 @@ fn what_signatures_show() {
 fn the_rules_of_pairs() {
     let mut log = log();
     let intents: Vec<u64> = (1..=65).filter(|seq| text(&log, *seq).contains("\"kind\":\"intent\"")).collect();
-    let outcome = |intent: u64| serde_json::json!({"instance": "one", "intent": intent, "kind": "outcome", "result": "completed"});
+    let outcome = |intent: u64| {
+        let (kind, result) = ("outcome", "completed");
+        serde_json::json!({"instance": "one", "intent": intent, "kind": kind, "result": result})
+    };
     let first = log.append(outcome(intents[0]), &[]);
     let second = log.append(outcome(4), &[]);
     log.anchor(rack_gateway::proof::anchor::AnchorReason::Stop, None);
@@ -404,7 +407,8 @@ proptest! {
                 // What a manifest says of its own making proves nothing, whatever it is.
                 let own = [&b"made_at"[..], b"version"];
                 let window = &bytes[place.saturating_sub(45)..bytes.len().min(place + 45)];
-                prop_assume!(name != "manifest.json" || !own.iter().any(|word| window.windows(word.len()).any(|w| w == *word)));
+                let is_own = own.iter().any(|word| window.windows(word.len()).any(|w| w == *word));
+                prop_assume!(name != "manifest.json" || !is_own);
                 bytes[place] ^= 1 << bit;
                 break;
             }
