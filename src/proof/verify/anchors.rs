@@ -67,6 +67,8 @@ pub(super) struct Anchors<'t> {
     trusted: Vec<PublicKey>,
     /// The key that signs, once an anchor was good.
     force: Option<PublicKey>,
+    /// That key when the evidence was gathered, and the epoch then.
+    gathering: Option<(PublicKey, u64)>,
     before: Option<Before>,
     /// The last good one of each epoch.
     lasts: BTreeMap<u64, Last>,
@@ -114,6 +116,7 @@ impl<'t> Anchors<'t> {
             // A log that is not anchored is checked without a key: nothing is signed by none.
             trusted: if trust.keys.is_empty() { Vec::new() } else { trust.public_keys()? },
             force: None,
+            gathering: None,
             before: None,
             lasts: BTreeMap::new(),
             runs: Vec::new(),
@@ -126,10 +129,16 @@ impl<'t> Anchors<'t> {
         })
     }
 
-    /// The key in force, and the name under which it signs, after the last good anchor.
-    pub(super) fn in_force(&self) -> Option<(&PublicKey, String)> {
-        let (epoch, _) = self.newest()?;
-        Some((self.force.as_ref()?, epoch_origin(&self.trust.origin, epoch)))
+    /// The key in force after the last good anchor.
+    pub(super) const fn in_force(&self) -> Option<&PublicKey> {
+        self.force.as_ref()
+    }
+
+    /// The key in force when the evidence was gathered, and the name under which it signs: an anchor
+    /// that was made later may hand over to another.
+    pub(super) fn at_gathering(&self) -> Option<(&PublicKey, String)> {
+        let (key, epoch) = self.gathering.as_ref()?;
+        Some((key, epoch_origin(&self.trust.origin, *epoch)))
     }
 
     pub(super) fn trusted(&self) -> &[PublicKey] {
@@ -140,6 +149,7 @@ impl<'t> Anchors<'t> {
     pub(super) fn resume(&mut self, epoch: u64, last: Last, force: PublicKey) {
         let (checkpoint, meta) = (last.checkpoint, last.meta);
         self.before = Some(Before { epoch, number: last.number, checkpoint, meta });
+        self.gathering = Some((force.clone(), epoch));
         self.force = Some(force);
         self.lasts.insert(epoch, last);
     }
@@ -289,6 +299,9 @@ impl<'t> Anchors<'t> {
         self.told.development |= meta.development;
         self.told.good += 1;
         self.force = parts.next_key.clone().or_else(|| parts.signed.clone());
+        if !self.is_later(parts) {
+            self.gathering = self.force.clone().map(|key| (key, epoch));
+        }
         let last = Last {
             number,
             size: meta.size,
@@ -312,9 +325,14 @@ impl<'t> Anchors<'t> {
         (!fits).then_some("the anchor before is not the one that it names")
     }
 
+    /// Whether it was made after the evidence was gathered.
+    fn is_later(&self, parts: &Parts) -> bool {
+        self.gathered.is_some_and(|gathered| parts.made_at > gathered)
+    }
+
     fn keep(&mut self, epoch: u64, number: u64, parts: &Parts) {
         let meta = &parts.meta;
-        let is_later = self.gathered.is_some_and(|gathered| parts.made_at > gathered);
+        let is_later = self.is_later(parts);
         if let Some(run) = self.runs.last_mut()
             && (run.epoch, run.size, run.is_later) == (epoch, meta.size, is_later)
             && (run.root, run.chain) == (meta.root, meta.chain)

@@ -389,7 +389,7 @@ fn is_signed(bytes: &[u8], text: &str, anchors: &Anchors<'_>, trust: &Trust) -> 
     let Ok(note) = Note::parse(bytes) else { return false };
     let by = |key: &PublicKey, name: &str| note.is_signed_by(name, key);
     note.text == text
-        && match anchors.in_force() {
+        && match anchors.at_gathering() {
             Some((key, name)) => by(key, &name),
             None => anchors.trusted().iter().any(|key| by(key, &trust.origin)),
         }
@@ -435,7 +435,7 @@ fn sum_up(mut walk: Walk<'_>, claim: &Claim, trust: &Trust, options: &Options, i
     if let Some((_, last)) = walk.anchors.newest() {
         (anchoring.made_at, anchoring.next_due) = (Some(last.made_at.to_string()), Some(last.next_due.to_string()));
     }
-    anchoring.signer = walk.anchors.in_force().map(|(key, _)| hex::encode(key.fingerprint()));
+    anchoring.signer = walk.anchors.in_force().map(|key| hex::encode(key.fingerprint()));
     let before = Moment::of(options.now - IN_FLIGHT);
     let (interrupted, in_flight): (Vec<_>, Vec<_>) = walk.pairs.open.iter().partition(|(_, began)| **began < before);
     let report = Report {

@@ -106,7 +106,7 @@ impl Resume {
     pub(super) fn after(walk: &Walk<'_>, trust: &Trust, verdict: Verdict) -> Option<Self> {
         let point = walk.point.as_ref().filter(|_| verdict != Verdict::Tampered)?;
         let (epoch, last) = walk.anchors.newest()?;
-        let (key, _) = walk.anchors.in_force()?;
+        let key = walk.anchors.in_force()?;
         let is_same = |run: &&super::Run| run.epoch == epoch && run.last == last.number;
         // Without a run of its own it is the anchor that the check before ended at.
         let run = walk.anchors.runs.iter().find(is_same);

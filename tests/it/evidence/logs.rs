@@ -1,7 +1,7 @@
 //! Whole logs: honest ones, and dishonest ones that the right keys signed.
 
 use rack_gateway::proof::anchor::AnchorReason;
-use rack_gateway_tests::evidence::{Log, Plan, honest};
+use rack_gateway_tests::evidence::{Key, Log, Plan, honest};
 use serde_json::json;
 use time::Duration;
 use time::macros::datetime;
@@ -117,6 +117,16 @@ fn unknown() -> Vec<Case> {
             later.append(record(json!({})), &[]);
             later.now += Duration::minutes(1);
             later.anchor(AnchorReason::Interval, None);
+            given.copy = Some(later);
+            given
+        }),
+        verified("a change of the key after a signed export", || {
+            let mut later = plain();
+            let mut given = Given::of(&later);
+            given.bundle.sign_manifest(&later);
+            later.append(record(json!({})), &[]);
+            later.now += Duration::minutes(1);
+            later.anchor(AnchorReason::Interval, Some(Key::generate()));
             given.copy = Some(later);
             given
         }),
