@@ -63,10 +63,9 @@ def no_float(text): need(False, "no integer: %.20s" % text)
 DECODE = json.JSONDecoder(parse_float=no_float, parse_constant=no_float).decode
 ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 def levels(value):
-    need(value is not None and (type(value) is not int or -SAFE <= value <= SAFE), "null, or too large")
-    need(type(value) is not dict or all(map(KEY.fullmatch, value)), "a key outside the profile")
-    parts = value.values() if type(value) is dict else value
-    return 1 + max(map(levels, parts), default=0) if type(value) in (dict, list) else 0
+    if type(value) is list: return 1 + max(map(levels, value), default=0)
+    if type(value) is dict and all(map(KEY.fullmatch, value)): return 1 + max(map(levels, value.values()), default=0)
+    return need(type(value) in (str, bool) or type(value) is int and -SAFE <= value <= SAFE, "outside the profile") or 0
 def parse(raw):  # the object that these bytes are in the profile; one of BAD for bytes outside of it
     need(len(raw) <= LIMIT, "longer than 65,536 bytes")
     value = DECODE(raw.decode("utf-8"))
@@ -78,8 +77,8 @@ def read_record(line):  # (leaf, seq, ts, what matters of it), or (leaf, None, c
     leaf = sha(b"\0", line.rstrip(b"\n"))
     try:
         record = parse(line)
-        for name, check, code in (("v", is_one, "version"), ("seq", is_place, "number")):
-            if not check(record.get(name)): return leaf, None, code, "not the %s that must be" % name
+        if not is_one(record.get("v")): return leaf, None, "version", "v is not 1"
+        if not is_place(record.get("seq")): return leaf, None, "number", "no seq from 1"
         matters = "kind intent result erased epoch private".split() + ["action", "detail"] * (record["seq"] == 1)
         return leaf, record["seq"], moment(record.get("ts")), {name: record.get(name) for name in matters}
     except BAD as error: return leaf, None, "profile", str(error)
@@ -107,8 +106,7 @@ class Tiles:  # those of a bundle; once they are checked, those of the tree of `
     def leaves(self): return max([256 * n + len(raw) // 32 for (level, n), raw in self.read.items() if not level] + [0])
     def get(self, level, index): return self.read.get((level, index >> 8), b"")[32 * (index & 255):][:32]
     def hashes(self, level, first, end):
-        found = [self.get(level, index) for index in range(first, end)]
-        need(all(found), "missing: one of the hashes %d to %d of level %d" % (first, end - 1, level))
+        need(all(found := [self.get(level, i) for i in range(first, end)]), "missing: hashes of level %d" % level)
         return found
     def tree(self, size):
         peaks = []
@@ -324,8 +322,8 @@ class Log:  # follows the records: chain, tree, anchors at their sizes, and what
     def read(self, seq, ts, told):
         kind, intent, erased, private = (told[name] for name in ("kind", "intent", "erased", "private"))
         report, last, detail = self.report, self.good[-1] if self.good else None, told.get("detail")
-        if last and seq > last.size and ts > last.due and "tail" not in report.codes:
-            report("tail", "no anchor since %s" % last.meta["made_at"], record=seq)
+        late = last and seq > last.size and ts > last.due and "tail" not in report.codes
+        if late: report("tail", "no anchor since %s" % last.meta["made_at"], record=seq)
         begin = told.get("action") == "chain:begin" and type(detail) is dict and detail.get("origin")
         if seq == 1 and begin != self.trust["origin"]: report("begin", "not the begin of this log", record=1)
         elif kind == "intent": self.intents.add(seq)
@@ -378,8 +376,8 @@ class Log:  # follows the records: chain, tree, anchors at their sizes, and what
 def check_files(files, manifest, trust, report):
     listed, first, last = {file["name"]: file for file in manifest["files"]}, manifest["first"], manifest["last"]
     fine = manifest["origin"] == trust["origin"] and 0 < first <= last + 1 <= manifest["head"]["seq"] + 1
-    if not fine or len(listed) < len(manifest["files"]) or not manifest["private"] and names(files, "private/"):
-        report("manifest", "origin, range, a file twice, or personal values that it does not tell of")
+    fine = fine and len(listed) == len(manifest["files"]) and (manifest["private"] or not names(files, "private/"))
+    if not fine: report("manifest", "origin, range, a file twice, or personal values that it does not tell of")
     for name in sorted({*listed, *files} - {"manifest.json", "manifest.note"}):
         told = listed.get(name) if name in files and NAME.fullmatch(name) else None
         if not told or (told["sha256"], told["bytes"]) != (sha(read_file(files[name])).hex(), files[name][2]):
@@ -411,9 +409,9 @@ def verify(args, trust, report):
         late = args.expect_fresh is not None and made < now - timedelta(seconds=args.expect_fresh)
         if late: report("stale", "made at %s" % made, **where)
     for a in (a for a in good if a.made > now + timedelta(minutes=5)): report("future", a.meta["made_at"], **a.where)
-    last_good = matched and {name: getattr(matched, name) for name in ("epoch", "number", "size")}
-    return {"good_until": until, "last_good_anchor": last_good, "records": log.count, "anchors": len(anchors),
-            "open_intents": len(log.intents), "exported_at": manifest["made_at"]}
+    return {"good_until": until, "records": log.count, "anchors": len(anchors), "open_intents": len(log.intents),
+            "last_good_anchor": matched and {name: getattr(matched, name) for name in ("epoch", "number", "size")},
+            "exported_at": manifest["made_at"]}
 def main():
     report, parser = Report(), argparse.ArgumentParser(usage=__doc__)
     options = {"bundle": {"nargs": "?"}, "--proof": {}, "--trust": {"required": True}, "--anchors": {},
