@@ -178,7 +178,7 @@ def anchors_of_copy(files, trust, report):
     for epoch, number in (place for place, both in sorted(notes.items()) if "meta" not in both):
         if (epoch, number + 1) not in notes: report("gap", "no metadata", epoch=epoch, anchor=number)
     return [Anchor(*place, both["checkpoint"], both["meta"]) for place, both in sorted(notes.items()) if len(both) == 2]
-def check_anchors(anchors, trust, report, from_one):  # those that are good, and the keys in force after the last one
+def check_anchors(anchors, trust, report, from_one):  # those that are good, each with the `keys` in force after it
     wrong, force, before, good = {}, trust["keys"], None, []
     for a in anchors:
         with report.finds("note", **a.where): wrong[a] = a.read(trust)
@@ -200,9 +200,9 @@ def check_anchors(anchors, trust, report, from_one):  # those that are good, and
             hashes = [sha(raw).hex() for raw in follows.raw] if follows and a.number == due else links
             if any(links) != (a.number > 1) or links != hashes: report("link", "not of the anchor before", **a.where)
             if last and (a.size < last.size or a.made < last.made): report("backwards", "size or time", **a.where)
-            force = (own + a.next_keys)[-1:]
+            a.keys = force = (own + a.next_keys)[-1:]
             good.append(a)
-    return good, force
+    return good
 
 # Personal values.
 def read_value(line):
@@ -388,11 +388,12 @@ def verify(args, trust, report):
     check_files(files, manifest, trust, report)
     copy, first, exported = args.anchors, manifest["first"], moment(manifest["made_at"])
     anchors = anchors_of_copy(files_of(copy), trust, report) if copy else anchors_of_bundle(files, report)
-    good, force = check_anchors(anchors, trust, report, first <= 1)
+    good = check_anchors(anchors, trust, report, first <= 1)
     if not good: report("unanchored", "no good anchor")
     with report.finds("manifest"):
         if "manifest.note" in files:
-            note, name = read_note(read_file(files["manifest.note"])), good[-1].name if good else trust["origin"]
+            note, then = read_note(read_file(files["manifest.note"])), [a for a in good if a.made <= exported]
+            name, force = (then[-1].name, then[-1].keys) if then else (trust["origin"], trust["keys"])
             need(note[0] == "rack-gateway-audit-export/v1\n%s\n" % sha(raw).hex()
                  and any(is_signed(note, name, key) for key in force), "manifest.note is not by the key in force")
     with report.finds("tile"):
