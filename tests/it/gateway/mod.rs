@@ -33,7 +33,7 @@ pub fn dev_rack() -> RackServer {
 }
 
 /// A log without anchors is never verified, and everything else about it must be good.
-async fn assert_unanchored(db: &Db) {
+pub async fn assert_unanchored(db: &Db) {
     let output = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url().await)]).await;
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let codes: Vec<_> =

@@ -11,7 +11,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::harness::binary::{Serving, create_token, run};
+use crate::gateway::assert_unanchored;
+use crate::harness::binary::{Serving, create_token};
 use crate::harness::{Db, basic, parse_record};
 use crate::replay::peer::Wire;
 use crate::rows::CountingRack;
@@ -43,9 +44,7 @@ async fn killed_under_load(db: Db) {
     until_recovered(&db).await;
     assert!(last.terminate().await.success());
 
-    let verified = run(&["audit", "verify", "--json"], &[("RGW_DATABASE_URL", &db.url().await)]).await;
-    let text = String::from_utf8_lossy(&verified.stdout).into_owned();
-    assert_eq!(verified.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&verified.stderr));
+    assert_unanchored(&db).await;
     let mut kinds: HashMap<String, Vec<String>> = HashMap::new();
     let (mut intents, mut outcomes, mut unknown) = (0, 0, 0);
     for record in
