@@ -5,13 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::action::{Action, AuditCheckpoint, AuditConsistency, AuditProve};
+use super::super::action::{AuditCheckpoint, AuditConsistency, AuditProve};
 use super::super::endpoint::Answer;
 use super::super::{Call, Problem, Reply};
 use super::{bad_value, number, seq};
+use crate::audit::prove::{ProveError, prove};
 use crate::audit::tree;
-use crate::proof::record_proof::RecordProof;
-use crate::proof::tile::Tiles;
 use crate::store::AnchorRow;
 
 /// An anchor.
@@ -91,20 +90,11 @@ pub(in crate::api) async fn checkpoint(call: Call<AuditCheckpoint>) -> Answer {
 ))]
 pub(in crate::api) async fn record(call: Call<AuditProve>) -> Answer {
     let seq = seq(&call)?;
-    let record = call.store().record(seq).await?;
-    let head = call.store().head().await?.map_or(0, |(_, head)| head.seq);
-    let newest = call.store().anchor_at_or_before(head).await?;
-    let covered = newest.as_ref().map_or(0, |anchor| anchor.size);
-    let anchor = newest.filter(|anchor| anchor.size >= seq).ok_or_else(|| {
-        let text = format!("no anchor covers record {seq} yet: the newest one covers records 1 to {covered}");
-        Problem::new(404, "unanchored", text)
+    let proof = prove(&call.gate().keeper, seq).await.map_err(|error| match error {
+        ProveError::Unanchored { .. } => Problem::new(404, "unanchored", error.to_string()),
+        ProveError::Unfit => unfit(),
+        ProveError::Store(error) => error.into(),
     })?;
-    let size = anchor.size;
-    let tiles = tiles(&call, size, seq - 1).await?;
-    let root = tiles.frontier(size).map(|tree| tree.root());
-    let path = tiles.inclusion(seq - 1, size).filter(|_| root == Some(anchor.root)).ok_or_else(unfit)?;
-    let checkpoint = String::from_utf8_lossy(&anchor.checkpoint).into_owned();
-    let proof = RecordProof { record: record.canon, seq, path, checkpoint };
     Ok(Reply::text(proof.encode())
         .header("content-disposition", format!("attachment; filename=\"record-{seq}.proof\"")))
 }
@@ -121,13 +111,10 @@ pub(in crate::api) async fn consistency(call: Call<AuditConsistency>) -> Answer 
     if old > new || new > head {
         return Err(bad_value(format!("old must not be larger than new, and new not larger than {head}")));
     }
-    let path = tiles(&call, new, old).await?.consistency(old, new).ok_or_else(unfit)?;
+    call.gate().keeper.catch_up(new).await?;
+    let tiles = tree::tiles(call.store(), new, &[old]).await?;
+    let path = tiles.consistency(old, new).ok_or_else(unfit)?;
     Reply::json(&Consistency { old, new, path: path.iter().map(|hash| STANDARD.encode(hash)).collect() })
-}
-
-async fn tiles<A: Action>(call: &Call<A>, size: u64, place: u64) -> Result<Tiles, Problem> {
-    call.gate().keeper.catch_up(size).await?;
-    Ok(tree::tiles(call.store(), size, &[place]).await?)
 }
 
 /// No proof is handed out that would not hold.
