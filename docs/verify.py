@@ -5,12 +5,10 @@
     verify.py --proof FILE --trust trust.json [--json]
 
 Written from that document; shares no code with the gateway. Needs Python 3.9 and the program `openssl`.
-Exit codes: 0 verified, 1 tampered, 2 incomplete, 3 the check could not be made.
-"""
+Exit codes: 0 verified, 1 tampered, 2 incomplete, 3 the check could not be made."""
 import argparse, base64, bisect, hashlib, json, os, re, subprocess, sys, tarfile, tempfile
 import contextlib, functools, multiprocessing.pool, pathlib
 from datetime import datetime, timedelta, timezone
-
 INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, BAD, EPOCH = 65536, 2**53 - 1, (ValueError, RecursionError), "(?:/epoch-([2-9]|[1-9][0-9]+))?"
 P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
@@ -28,7 +26,6 @@ def unbase64(text, length=None, begin=b""):
     raw = base64.b64decode(str(text), validate=True)
     need(base64.b64encode(raw).decode() == text and length in (None, len(raw)) and raw.startswith(begin), "bad base64")
     return raw
-
 # What JSON must look like: fields and their types. "?" marks a field that may be absent, "*" stands for any others.
 def fits(value, fields):
     checks = {name.rstrip("?"): check for name, check in fields.items()}
@@ -57,7 +54,6 @@ VALUE, LINE, DECLARATION, META = map(fields, (
     "v:one kind:anchor origin:text epoch:place anchor:place size:count root:hash chain:hash signer:hash version:text "
     "prev_checkpoint?:hash prev_meta?:hash made_at:time next_due:time last_ts?:time bundle?:text next_key?:key "
     "development:flag reason:start|interval|count|stop bucket:text region?:text account?:text"))
-
 # The bytes of a record.
 def no_float(text): need(False, "no integer: %.20s" % text)
 DECODE = json.JSONDecoder(parse_float=no_float, parse_constant=no_float).decode
@@ -82,9 +78,8 @@ def read_record(line):  # (leaf, seq, ts, what matters of it), or (leaf, None, c
         matters = "kind intent result erased epoch private".split() + ["action", "detail"] * (record["seq"] == 1)
         return leaf, record["seq"], moment(record.get("ts")), {name: record.get(name) for name in matters}
     except BAD as error: return leaf, None, "profile", str(error)
-
 # The tree, and tiles of it.
-def node(left, right): return hashlib.sha256(b"\1" + left + right).digest()
+def node(left, right): return sha(b"\1", left, right)
 def fold(hashes):
     while len(hashes) > 1: hashes = [node(*hashes[i:i + 2]) for i in range(0, len(hashes), 2)]
     return hashes[0]
@@ -109,11 +104,9 @@ class Tiles:  # those of a bundle; once they are checked, those of the tree of `
         need(all(found := [self.get(level, i) for i in range(first, end)]), "missing: hashes of level %d" % level)
         return found
     def tree(self, size):
-        peaks = []
-        for height in (bit for bit in range(size.bit_length())[::-1] if size >> bit & 1):
-            level, start = height // 8, (size >> height + 1 << height + 1) >> 8 * (height // 8)
-            peaks.append(fold(self.hashes(level, start, start + (1 << height % 8))))
-        return Tree(size, peaks)
+        heights = [(bit, size >> bit + 1 << bit + 1) for bit in range(size.bit_length())[::-1] if size >> bit & 1]
+        places = [(bit // 8, start >> 8 * (bit // 8), 1 << bit % 8) for bit, start in heights]
+        return Tree(size, [fold(self.hashes(level, first, first + count)) for level, first, count in places])
     def check(self, anchor, first, last):  # those that overlap the leaves first to last, from 0, lead to its root
         need((size := anchor.size) >= first and self.tree(size).root() == anchor.root, "too short, or another root")
         for level in range(8):
@@ -123,7 +116,6 @@ class Tiles:  # those of a bundle; once they are checked, those of the tree of `
                 need(len(hashes) < 256 or fold(hashes) == self.get(level + 1, n), "tile %d of level %d" % (n, level))
         self.size, self.anchor = size, anchor
     def leaf(self, seq): return seq <= self.size and self.get(0, seq - 1) or None
-
 # Notes and signatures.
 def read_note(raw):  # its text, and its signature lines as (name, key id, signature)
     whole = raw.decode("utf-8")
@@ -142,7 +134,6 @@ def is_good(key, text, signature):
     return len(signature) <= 72 and done.returncode == 0 and done.stdout.strip() == b"Verified OK"
 def is_signed(note, name, key):
     return bool(found := signatures(note, name, key)) and all(is_good(key, note[0], raw) for raw in found)
-
 # Checkpoints and metadata: anchors.
 class Anchor:
     def __init__(self, epoch, number, *raw):
@@ -166,8 +157,8 @@ def anchors_of_bundle(files, report):
     anchors = []
     for line in (line for name in names(files, "anchors/") for line in read_lines((files[name], bytes))):
         with report.finds("note"):
-            told = fits(parse(line), LINE)
-            a = Anchor(told["epoch"], told["number"], told["checkpoint"].encode(), told["meta"].encode())
+            notes = [(told := fits(parse(line), LINE))[name].encode() for name in ("checkpoint", "meta")]
+            a = Anchor(told["epoch"], told["number"], *notes)
             if not anchors or (a.epoch, a.number) > (anchors[-1].epoch, anchors[-1].number): anchors.append(a)
             else: report("anchor", "out of order, or twice", **a.where)
     return anchors
@@ -203,7 +194,6 @@ def check_anchors(anchors, trust, report, from_one):  # those that are good, eac
             a.keys = force = (own + a.next_keys)[-1:]
             good.append(a)
     return good
-
 # Personal values.
 def read_value(line):
     try: value = fits(parse(line), VALUE)
@@ -216,7 +206,6 @@ def check_values(lines, report):
         elif value[:2] <= before: report("private", "out of order, or twice", record=value[0])
         else: values[value[:2]], before = value[2], value[:2]
     return values
-
 # The trust file, bundles, and what is in their lines.
 def read_trust(path):
     trust = {"development": False, "breaks": [], **fits(loose(pathlib.Path(path).read_bytes()), TRUST)}
@@ -246,7 +235,6 @@ def lines_of(files, pool, read, begin):  # what `read` makes of each line of the
     work = [(files[name], read) for name in names(files, begin)]
     for start in range(0, len(work), 32):
         for items in pool.imap(read_lines, work[start:start + 32]): yield from items
-
 # The proof of one record.
 def climb(here, index, size, path):  # the root that the path leads to
     need(bool(path) == (size > 1), "a path of another length")
@@ -268,7 +256,6 @@ def check_proof(args, trust, report):
         reached = climb(sha(b"\0", record), index, int(size), [unbase64(line, 32) for line in path])
         need(reached == unbase64(root, 32) and parse(record).get("seq") == index + 1, "another root, or another number")
     return {}
-
 # Verifying.
 class Report(list):
     def __init__(self): self.codes = set()
@@ -430,5 +417,4 @@ def main():
               "first_bad_anchor": report.first("anchor"), "findings": report[:1000]}
     print(json.dumps({name: it for name, it in result.items() if it is not None}, indent=None if args.json else 1))
     return ("verified", "tampered", "incomplete").index(report.verdict())
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__": sys.exit(main())
