@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rack_gateway::audit::{Actor, Event, EventKind, Via};
 use rack_gateway::pdp::{
-    Approval, Audit, Bundle, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile,
+    Approval, Audit, Bundle, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, Settings, SourceFile,
 };
 use rack_gateway::pdp::{BundleErrors, Sources};
 use rack_gateway::routes;
@@ -70,6 +70,7 @@ pub fn context() -> Context {
         credential_age_s: 60,
         break_glass: String::new(),
         audit: Audit::anchored(),
+        settings: Settings::default(),
         exec: None,
     }
 }

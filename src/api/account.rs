@@ -8,7 +8,7 @@ use super::action::AccountRead;
 use super::endpoint::Answer;
 use super::{Call, Reply};
 use crate::pdp::ResourceRef;
-use crate::routes::{Resource, rows};
+use crate::routes::{Resource, actions};
 
 /// The answer of `GET /api/v1/whoami`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +51,7 @@ pub(super) async fn whoami(call: Call<AccountRead>) -> Answer {
     let app = query.get("app").unwrap_or("unlisted");
     let identity = call.identity()?;
     let gate = call.gate();
-    let actions = rows().map(|row| {
+    let actions = actions().map(|row| {
         let resource = sample(row.resource, app, &gate.rack, &identity.id);
         let verdict = call.granted().would(gate, row, &resource);
         May { action: row.action, decision: verdict.map_or("deny", |verdict| verdict.as_str()) }

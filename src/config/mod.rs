@@ -4,6 +4,7 @@
 //! reads a variable.
 
 mod anchor;
+mod app_settings;
 mod catalog;
 mod env;
 mod limits;
@@ -15,6 +16,7 @@ mod workload;
 mod yubico;
 
 pub use anchor::{AnchorKey, AnchorPlace, AnchorSettings};
+pub use app_settings::{AppSettings, DeploySettings};
 pub use catalog::{Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 pub use env::{Env, Process};
 pub use limits::AnchorLimits;

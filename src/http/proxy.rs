@@ -1,5 +1,6 @@
 //! The whole path of a request, stage by stage.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::web::{Data, Payload};
@@ -46,7 +47,7 @@ pub(super) async fn proxy(
     let services = services.into_inner();
     let (stopping, places) = (&watched.0, &watched.1);
     let parts = Parts { gate: &gate, rack: &rack, endpoints: &endpoints, services: &services, stopping, places };
-    let (route, response) = match pass(&request, &mut payload, &gate).await {
+    let (route, response) = match pass(&request, &mut payload, &gate, &rack).await {
         Ok(passed) => forward(passed, &request, payload, &parts).await,
         Err(stopped) => {
             let recorded = stopped.record(&gate).await;
@@ -64,9 +65,14 @@ pub(super) async fn proxy(
     response
 }
 
-pub(super) async fn pass(request: &HttpRequest, payload: &mut Payload, gate: &Gate) -> Result<Passed, Box<Stopped>> {
+pub(super) async fn pass(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    gate: &Gate,
+    rack: &Rack,
+) -> Result<Passed, Box<Stopped>> {
     let classified = Accepted::new(gate, request.clone())?.identify(gate).await?.classify(gate)?;
-    classified.gather(gate, payload).await?.decide(gate).await
+    classified.gather(gate, payload, Rc::new(rack.clone())).await?.decide(gate).await
 }
 
 async fn forward(

@@ -76,7 +76,7 @@ pub(super) fn open(
     let mut response = match places.take() {
         Some(place) => {
             let message = format!("{}.\nConfirm it at this address:\n\n  {}\n", recorded.message, posed.url);
-            let ready = ready(gate.clone(), request.clone(), posed.clone(), stopping.clone(), place);
+            let ready = ready((gate.clone(), rack.clone()), request.clone(), posed.clone(), stopping.clone(), place);
             let stop = stopped(stopping.clone());
             upstream::wait_socket(rack, request, payload, &message, ready, stop)
         }
@@ -96,7 +96,7 @@ async fn stopped(stopping: Stopping) -> String {
 
 /// Waits for the answer; the permit that comes of it, and what ends the socket later.
 async fn ready(
-    gate: Gate,
+    (gate, rack): (Gate, Rack),
     request: HttpRequest,
     posed: Posed,
     stopping: Stopping,
@@ -104,18 +104,18 @@ async fn ready(
 ) -> Result<(Permit, KillSignal), String> {
     let look = || look(&gate, &posed.id);
     until_answered(look, EVERY).await?;
-    let (permit, recheck) = again(&gate, &request).await?;
+    let (permit, recheck) = again(&gate, &rack, &request).await?;
     tracing::debug!(request.id = permit.request_id(), route = permit.row().path, "a socket that waited may open");
     let signal = sockets::watch_over(&gate, recheck, permit.row(), stopping);
     Ok((*permit, signal))
 }
 
 /// The whole path once more. What is asked for now, if anything, is asked for by the next command.
-async fn again(gate: &Gate, request: &HttpRequest) -> Result<(Box<Permit>, Box<Recheck>), String> {
+async fn again(gate: &Gate, rack: &Rack, request: &HttpRequest) -> Result<(Box<Permit>, Box<Recheck>), String> {
     // A socket has no body: what comes behind its head are frames.
     let mut nothing = dev::Payload::None;
     let mut payload = Payload::from_request(request, &mut nothing).await.map_err(|error| error.to_string())?;
-    match pass(request, &mut payload, gate).await {
+    match pass(request, &mut payload, gate, rack).await {
         Ok(Passed::Rack(permit, recheck)) => Ok((permit, recheck)),
         Ok(Passed::Own(_)) => Err("this is not a socket of the rack".to_owned()),
         Err(stopped) => {

@@ -127,7 +127,7 @@ impl Bundle {
         let contexts = Contexts::new()?;
         let mut slicer = Slicer::new(&policies);
         let mut actions = HashMap::new();
-        for row in table::rows() {
+        for row in table::actions() {
             let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(row.action));
             let groups = all.ancestors(&uid).into_iter().flatten().cloned();
             let family: HashSet<EntityUid> = groups.chain([uid.clone()]).collect();

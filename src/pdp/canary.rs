@@ -6,7 +6,7 @@
 use super::bundle::Bundle;
 use super::decision::{Decision, Verdict};
 use super::problem::Problem;
-use super::question::{Approval, Audit, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef};
+use super::question::{Approval, Audit, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, Settings};
 use super::sources::Sources;
 use super::suite;
 use super::table;
@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 /// Problems of a bundle that permits what it must not.
 pub(super) fn failures(bundle: &Bundle, sources: &Sources) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = table::rows().filter_map(|row| stranger(bundle, row)).collect();
+    let mut problems: Vec<Problem> = table::actions().filter_map(|row| stranger(bundle, row)).collect();
     problems.extend(skipped_groups(bundle));
     problems.extend(suite::failed_canaries(bundle, sources));
     problems
@@ -61,6 +61,7 @@ pub(super) fn context(row: &Row) -> Context {
         approval: Approval::none(),
         break_glass: String::new(),
         audit: Audit::anchored(),
+        settings: Settings::default(),
         exec: (row.contract.facts == crate::routes::Facts::Exec).then(Default::default),
     }
 }
@@ -92,11 +93,11 @@ fn stranger(bundle: &Bundle, row: &Row) -> Option<Problem> {
 
 /// Forbids on groups that do not bite, though they would if the engine were fed rightly.
 fn skipped_groups(bundle: &Bundle) -> Vec<Problem> {
-    let groups: BTreeSet<&str> = table::rows().flat_map(|row| row.groups.iter().copied()).collect();
+    let groups: BTreeSet<&str> = table::actions().flat_map(|row| row.groups.iter().copied()).collect();
     let mut problems = Vec::new();
     for group in groups {
         let probe = probe(group);
-        for row in table::rows().filter(|row| row.groups.contains(&group)) {
+        for row in table::actions().filter(|row| row.groups.contains(&group)) {
             let bites = probe.as_ref().and_then(|probe| bites(bundle, row, probe)).unwrap_or(false);
             if !bites {
                 let message = format!("a forbid on the group {group} does not reach {}", row.action);

@@ -4,10 +4,12 @@ use super::bundle::Bundle;
 use super::data::{App, json_problem};
 use super::problem::Problem;
 use super::question::{
-    Approval, Audit, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+    About, Approval, Audit, Context, DeployApproval, EnvVar, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question,
+    ResourceRef, Settings, WorkloadFacts,
 };
 use super::sources::SourceFile;
 use super::{canary, table};
+use crate::routes::Resource;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +94,8 @@ pub(super) struct Asked {
     pub action: String,
     /// Entity id; the kind is that of the action. Without it, the rack or an app that is not listed.
     pub resource: Option<String>,
+    /// What is known of the resource, where it is a variable of an environment or a deploy approval.
+    pub about: Option<Known>,
     #[serde(default)]
     pub context: Circumstances,
     pub decision: Option<String>,
@@ -99,6 +103,43 @@ pub(super) struct Asked {
     #[serde(default)]
     pub challenges: Vec<String>,
     pub shadow: Option<ShadowCase>,
+}
+
+/// What is known of a resource.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Known {
+    secret: bool,
+    protected: bool,
+    commit: String,
+    branch: String,
+    state: String,
+    approvals: i64,
+    extensions: i64,
+    left_s: i64,
+    users: Vec<String>,
+    tokens: Vec<String>,
+    workloads: Vec<String>,
+}
+
+impl Known {
+    fn about(self, kind: Resource) -> Result<About, String> {
+        match kind {
+            Resource::EnvVar => Ok(About::EnvVar(EnvVar { secret: self.secret, protected: self.protected })),
+            Resource::DeployApproval => Ok(About::DeployApproval(DeployApproval {
+                commit: self.commit,
+                branch: self.branch,
+                state: self.state,
+                approvals: self.approvals,
+                extensions: self.extensions,
+                left_s: self.left_s,
+                users: self.users,
+                tokens: self.tokens,
+                workloads: self.workloads,
+            })),
+            _ => Err("nothing is known about a resource of this kind".to_owned()),
+        }
+    }
 }
 
 /// What shadow policies would change.
@@ -122,6 +163,7 @@ pub(super) struct Circumstances {
     approval: Option<Approved>,
     break_glass: Option<String>,
     audit: Option<Anchored>,
+    settings: Option<Set>,
     exec: Option<Command>,
 }
 
@@ -152,14 +194,25 @@ impl Default for Factor {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Approved {
+    id: String,
     count: i64,
     age_s: i64,
+    left_s: i64,
+    drift: String,
+    images_allowed: bool,
 }
 
 impl Default for Approved {
     fn default() -> Self {
-        Self { count: 0, age_s: NEVER_S }
+        let Approval { id, count, age_s, left_s, drift, images_allowed } = Approval::none();
+        Self { id, count, age_s, left_s, drift: drift.into_owned(), images_allowed }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Set {
+    allow_destructive_actions: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -187,6 +240,7 @@ struct Command {
     release: String,
     privileged: bool,
     node_labels: String,
+    deploy_command: bool,
 }
 
 /// A question with everything that it refers to.
@@ -218,6 +272,7 @@ impl Posed {
             a.approval != b.approval,
             a.break_glass != b.break_glass,
             a.audit != b.audit,
+            a.settings != b.settings,
             a.exec != b.exec,
         ];
         differences.into_iter().filter(|differs| *differs).count()
@@ -235,7 +290,7 @@ impl Asked {
     /// # Errors
     /// Names that the cast or the route table does not know.
     pub(super) fn pose(&self, bundle: &Bundle, cast: &Cast) -> Result<Posed, String> {
-        let row = table::rows()
+        let row = table::actions()
             .find(|row| row.action == self.action)
             .ok_or_else(|| format!("action {} is unknown", self.action))?;
         let (name, person) = match &self.principal {
@@ -246,13 +301,16 @@ impl Asked {
             Who::Written(person) => ("", &**person),
         };
         let sample = canary::sample(bundle.rack(), row.resource, "unlisted");
-        let resource = match &self.resource {
+        let mut resource = match &self.resource {
             None => sample,
             Some(id) => {
                 let app = sample.app.as_ref().map(|_| id.split('/').next().unwrap_or_default().to_owned());
                 ResourceRef::new(row.resource, id.clone(), app)
             }
         };
+        if let Some(known) = self.about.clone() {
+            resource.about = Some(Box::new(known.about(row.resource)?));
+        }
         let context = self.context.clone().or(&cast.context).context(canary::context(row));
         Ok(Posed { principal: person.principal(name)?, action: self.action.clone(), resource, context })
     }
@@ -307,6 +365,7 @@ impl Circumstances {
             approval: self.approval.or(ordinary.approval),
             break_glass: self.break_glass.or(ordinary.break_glass),
             audit: self.audit.or(ordinary.audit),
+            settings: self.settings.or(ordinary.settings),
             exec: self.exec.or(ordinary.exec),
         }
     }
@@ -320,9 +379,19 @@ impl Circumstances {
             credential: self.credential.unwrap_or_else(|| "cli-session".to_owned()),
             credential_age_s: self.credential_age_s.unwrap_or(CREDENTIAL_AGE_S),
             mfa: self.mfa.unwrap_or_default().mfa(),
-            approval: Approval { count: approval.count, age_s: approval.age_s },
+            approval: Approval {
+                id: approval.id,
+                count: approval.count,
+                age_s: approval.age_s,
+                left_s: approval.left_s,
+                drift: approval.drift.into(),
+                images_allowed: approval.images_allowed,
+            },
             break_glass: self.break_glass.unwrap_or_default(),
             audit: Audit { state: audit.state.into(), unanchored_s: audit.unanchored_s },
+            settings: Settings {
+                allow_destructive_actions: self.settings.unwrap_or_default().allow_destructive_actions,
+            },
             exec: bare.exec.map(|_| self.exec.unwrap_or_default().exec()),
         }
     }
@@ -352,6 +421,7 @@ impl Command {
             release: self.release,
             privileged: self.privileged,
             node_labels: self.node_labels,
+            deploy_command: self.deploy_command,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The context of a question as Cedar values.
 
 use super::decision::ChallengeKind;
-use super::question::{Approval, Audit, Context, Exec, Mfa};
+use super::question::{Approval, Audit, Context, Exec, Mfa, NEVER_S, Settings};
 use cedar_policy::RestrictedExpression as Value;
 use moka::sync::Cache;
 use std::net::IpAddr;
@@ -35,6 +35,7 @@ impl Reads {
             "credential" => Self(1 << 6),
             "credential_age_s" => Self(1 << 7),
             "audit" => Self(1 << 8),
+            "settings" => Self(1 << 9),
             _ => Self::ALL,
         }
     }
@@ -52,7 +53,7 @@ impl Reads {
 #[derive(Debug)]
 pub(super) struct Contexts {
     /// Values of parts that nobody reads.
-    unread: [(&'static str, Value); 8],
+    unread: [(&'static str, Value); 9],
     unread_exec: Value,
     /// Contexts of which nothing is read, without and with `exec`.
     constant: [cedar_policy::Context; 2],
@@ -79,6 +80,7 @@ impl Contexts {
             ("approval", approval(&Approval::none())?),
             ("break_glass", Value::new_string(String::new())),
             ("audit", audit(&Audit::anchored())?),
+            ("settings", settings(Settings::default())?),
         ];
         let unread_exec = exec(&Exec::default())?;
         let pairs = || unread.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -99,7 +101,7 @@ impl Contexts {
     /// # Errors
     /// A value that Cedar cannot hold.
     pub(super) fn make(&self, context: &Context, reads: Reads) -> Result<cedar_policy::Context, String> {
-        let mut pairs = Vec::with_capacity(9);
+        let mut pairs = Vec::with_capacity(10);
         for (name, unread) in &self.unread {
             let value = if reads.has(name) { self.part(context, name)? } else { unread.clone() };
             pairs.push(((*name).to_owned(), value));
@@ -127,6 +129,7 @@ impl Contexts {
             "approval" => approval(&context.approval),
             "break_glass" => Ok(Value::new_string(context.break_glass.clone())),
             "audit" => audit(&context.audit),
+            "settings" => settings(context.settings),
             _ => Err(format!("the context has no part {name}")),
         }
     }
@@ -153,7 +156,12 @@ pub(super) fn assuming(context: &Context, met: &[ChallengeKind], strong: bool) -
     let mut assumed = context.clone();
     for challenge in met {
         match challenge {
-            ChallengeKind::Approval => assumed.approval = Approval { count: ENOUGH_APPROVALS, age_s: 0 },
+            ChallengeKind::Approval => {
+                let images_allowed = context.approval.images_allowed;
+                let id = "assumed".to_owned();
+                let (count, left_s) = (ENOUGH_APPROVALS, NEVER_S);
+                assumed.approval = Approval { id, count, age_s: 0, left_s, images_allowed, ..Approval::none() };
+            }
             ChallengeKind::Mfa | ChallengeKind::MfaBound => {
                 assumed.mfa.age_s = 0;
                 assumed.mfa.phishing_resistant = strong;
@@ -192,11 +200,22 @@ fn mfa(mfa: &Mfa) -> Result<Value, String> {
 }
 
 fn approval(approval: &Approval) -> Result<Value, String> {
-    record([number("count", approval.count), number("age_s", approval.age_s)])
+    record([
+        text("id", &approval.id),
+        number("count", approval.count),
+        number("age_s", approval.age_s),
+        number("left_s", approval.left_s),
+        text("drift", &approval.drift),
+        flag("images_allowed", approval.images_allowed),
+    ])
 }
 
 fn audit(audit: &Audit) -> Result<Value, String> {
     record([text("state", &audit.state), number("unanchored_s", audit.unanchored_s)])
+}
+
+fn settings(settings: Settings) -> Result<Value, String> {
+    record([flag("allow_destructive_actions", settings.allow_destructive_actions)])
 }
 
 fn exec(exec: &Exec) -> Result<Value, String> {
@@ -209,6 +228,7 @@ fn exec(exec: &Exec) -> Result<Value, String> {
         text("release", &exec.release),
         flag("privileged", exec.privileged),
         text("node_labels", &exec.node_labels),
+        flag("deploy_command", exec.deploy_command),
     ])
 }
 

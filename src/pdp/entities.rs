@@ -7,7 +7,7 @@
 
 use super::data::{App, Roles};
 use super::problem::with_causes;
-use super::question::{Principal, PrincipalKind, ResourceRef, WorkloadFacts};
+use super::question::{About, DeployApproval, EnvVar, Principal, PrincipalKind, ResourceRef, WorkloadFacts};
 use crate::routes::Resource;
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 use ipnet::IpNet;
@@ -176,9 +176,11 @@ impl Facts {
 
     /// A person or token as the thing that is acted on.
     fn about(&self, kind: PrincipalKind, resource: &ResourceRef) -> Result<Entity, String> {
-        match &resource.about {
+        match resource.about.as_deref() {
             None => self.new_principal(&Principal::nobody(kind, resource.id.clone())),
-            Some(principal) if principal.kind == kind && principal.id == resource.id => self.new_principal(principal),
+            Some(About::Principal(principal)) if principal.kind == kind && principal.id == resource.id => {
+                self.new_principal(principal)
+            }
             Some(_) => Err("the resource is somebody else".into()),
         }
     }
@@ -206,8 +208,40 @@ impl Facts {
             }
             parents.insert(self.types.uid(Resource::App.entity_type(), app)?);
         }
-        let attributes = HashMap::from([("app".to_owned(), self.app_facts(app)?)]);
+        let mut attributes = HashMap::from([("app".to_owned(), self.app_facts(app)?)]);
+        match resource.kind {
+            Resource::EnvVar => attributes.extend(env_var(resource)?),
+            Resource::DeployApproval => attributes.extend(self.deploy_approval(resource)?),
+            _ => {}
+        }
         Entity::new(uid, attributes, parents).map_err(|error| error.to_string())
+    }
+
+    fn deploy_approval(&self, resource: &ResourceRef) -> Result<Vec<(String, RestrictedExpression)>, String> {
+        let unknown = DeployApproval::default();
+        let known = match resource.about.as_deref() {
+            None => &unknown,
+            Some(About::DeployApproval(known)) => known,
+            Some(_) => return Err("the resource is no deploy approval".into()),
+        };
+        let set = |name: &str, kind: PrincipalKind, ids: &[String]| {
+            let uids = ids.iter().map(|id| self.types.uid(kind.entity_type(), id));
+            let uids: Vec<_> =
+                uids.map(|uid| uid.map(RestrictedExpression::new_entity_uid)).collect::<Result<_, _>>()?;
+            Ok::<_, String>((name.to_owned(), RestrictedExpression::new_set(uids)))
+        };
+        let number = |name: &str, value| (name.to_owned(), RestrictedExpression::new_long(value));
+        Ok(vec![
+            text("commit", &known.commit),
+            text("branch", &known.branch),
+            text("state", &known.state),
+            number("approvals", known.approvals),
+            number("extensions", known.extensions),
+            number("left_s", known.left_s),
+            set("users", PrincipalKind::User, &known.users)?,
+            set("tokens", PrincipalKind::ApiToken, &known.tokens)?,
+            set("workloads", PrincipalKind::Workload, &known.workloads)?,
+        ])
     }
 
     fn app_facts(&self, name: &str) -> Result<RestrictedExpression, String> {
@@ -215,23 +249,36 @@ impl Facts {
             return Ok(facts);
         }
         let facts = match self.apps.get(name) {
-            Some(app) => app_record(app)?,
-            None => app_record(&App::unlisted(name))?,
+            Some(app) => self.app_record(app)?,
+            None => self.app_record(&App::unlisted(name))?,
         };
         self.app_facts.insert(name.to_owned(), facts.clone());
         Ok(facts)
     }
+
+    fn app_record(&self, app: &App) -> Result<RestrictedExpression, String> {
+        let group = EntityUid::from_type_name_and_id(self.types.group.clone(), EntityId::new(&app.approver_group));
+        RestrictedExpression::new_record([
+            text("name", &app.name),
+            text("environment", &app.environment),
+            ("protected".to_owned(), RestrictedExpression::new_bool(app.protected)),
+            text("repository", &app.repository),
+            ("approver_group".to_owned(), RestrictedExpression::new_entity_uid(group)),
+        ])
+        .map_err(|error| error.to_string())
+    }
 }
 
-fn app_record(app: &App) -> Result<RestrictedExpression, String> {
-    RestrictedExpression::new_record([
-        text("name", &app.name),
-        text("environment", &app.environment),
-        ("protected".to_owned(), RestrictedExpression::new_bool(app.protected)),
-        text("repository", &app.repository),
-        text("approver_group", &app.approver_group),
-    ])
-    .map_err(|error| error.to_string())
+/// One that nobody knows is a protected secret.
+fn env_var(resource: &ResourceRef) -> Result<[(String, RestrictedExpression); 3], String> {
+    let EnvVar { secret, protected } = match resource.about.as_deref() {
+        None => EnvVar { secret: true, protected: true },
+        Some(About::EnvVar(known)) => *known,
+        Some(_) => return Err("the resource is no variable of an environment".into()),
+    };
+    let name = resource.id.split_once('/').map_or("", |(_, name)| name);
+    let flag = |name: &str, value| (name.to_owned(), RestrictedExpression::new_bool(value));
+    Ok([text("name", name), flag("secret", secret), flag("protected", protected)])
 }
 
 impl Types {
@@ -269,6 +316,8 @@ const RESOURCES: &[Resource] = &[
     Resource::ApiTokenRole,
     Resource::Setting,
     Resource::AuditLog,
+    Resource::EnvVar,
+    Resource::DeployApproval,
 ];
 
 /// Whether resources of this kind carry the facts of an app.
@@ -281,7 +330,9 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::Service
         | Resource::Object
         | Resource::Config
-        | Resource::Resource => true,
+        | Resource::Resource
+        | Resource::EnvVar
+        | Resource::DeployApproval => true,
         Resource::Rack
         | Resource::RackResource
         | Resource::Instance

@@ -42,7 +42,7 @@ pub fn matrix(bundle: &Bundle) -> String {
     }
     table.push('\n');
     let (mut own, mut machines) = (String::new(), String::new());
-    for row in table::rows() {
+    for row in table::actions() {
         line(&mut table, bundle, row, Whose::Others);
         if row.resource == Resource::User {
             line(&mut own, bundle, row, Whose::Own);

@@ -13,7 +13,6 @@ mod data;
 mod decide;
 mod decision;
 mod entities;
-
 mod listing;
 mod loader;
 mod matrix;
@@ -34,7 +33,8 @@ pub use listing::{PolicyInfo, RoleInfo};
 pub use matrix::{MATRIX_COMMAND, matrix};
 pub use problem::{BundleErrors, Problem};
 pub use question::{
-    Approval, Audit, Context, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question, ResourceRef, WorkloadFacts,
+    About, Approval, Audit, Context, DeployApproval, EnvVar, Exec, Mfa, NEVER_S, Principal, PrincipalKind, Question,
+    ResourceRef, Settings, WorkloadFacts,
 };
 pub use sources::{SourceFile, Sources};
 pub use suite::{Failure, SuiteReport, explain, run_suite};

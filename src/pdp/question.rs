@@ -111,8 +111,51 @@ pub struct ResourceRef {
     pub id: String,
     /// The app it belongs to, where it belongs to one.
     pub app: Option<String>,
-    /// The person or token that it is; nobody knows one whose id is made up.
-    pub about: Option<Box<Principal>>,
+    /// What is known of it; nobody knows one whose id is made up.
+    pub about: Option<Box<About>>,
+}
+
+/// What is known of a resource beyond its name and its app.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum About {
+    /// The person or token that it is.
+    Principal(Principal),
+    /// A variable of an environment.
+    EnvVar(EnvVar),
+    /// A request to deploy.
+    DeployApproval(DeployApproval),
+}
+
+/// A variable of an app's environment. What is not known is a protected secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EnvVar {
+    /// Whether its value is a secret, by its name or by the lists of the app.
+    pub secret: bool,
+    /// Whether it is on the list of those that nobody changes through the gateway.
+    pub protected: bool,
+}
+
+/// A request to deploy a commit of an app. What is not known has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeployApproval {
+    /// The commit, whole and in lower case.
+    pub commit: String,
+    /// The branch that was named; empty when none was.
+    pub branch: String,
+    /// `pending`, `approved`, `deployed`, `rejected`, `expired` or `revoked`.
+    pub state: String,
+    /// Distinct people who approved it, without those behind it.
+    pub approvals: i64,
+    /// How often its life was extended.
+    pub extensions: i64,
+    /// Seconds until it ends by itself; 0 when it has ended.
+    pub left_s: i64,
+    /// Ids of the people behind it: who asked, and who made the token that asked or that shall deploy.
+    pub users: Vec<String>,
+    /// Ids of the API tokens behind it.
+    pub tokens: Vec<String>,
+    /// Ids of the CI runs behind it.
+    pub workloads: Vec<String>,
 }
 
 impl ResourceRef {
@@ -155,21 +198,36 @@ impl Mfa {
     }
 }
 
-/// Approvals that hold for this very request.
+/// The deploy approval that covers this very request, and how the request compares with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Approval {
-    /// Distinct people other than the requester.
+    /// Its id; empty when none covers the request.
+    pub id: String,
+    /// Distinct people who approved it, without those behind it.
     pub count: i64,
     /// Seconds since the last of them.
     pub age_s: i64,
+    /// Seconds until it ends; 0 when there is none.
+    pub left_s: i64,
+    /// What of the request is not what was approved or made under the approval; empty when nothing.
+    pub drift: Cow<'static, str>,
+    /// Whether every image that the manifest names is one that the app's image rules allow.
+    pub images_allowed: bool,
 }
 
 impl Approval {
-    /// Nobody approved.
+    /// Nobody approved, and nothing speaks against the images.
     #[must_use]
     pub const fn none() -> Self {
-        Self { count: 0, age_s: NEVER_S }
+        Self { id: String::new(), count: 0, age_s: NEVER_S, left_s: 0, drift: Cow::Borrowed(""), images_allowed: true }
     }
+}
+
+/// Settings of the gateway that policy reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Whether an app may be deleted at all.
+    pub allow_destructive_actions: bool,
 }
 
 /// How well the record of what happens is proved outside the database.
@@ -208,6 +266,8 @@ pub struct Exec {
     pub privileged: bool,
     /// Node labels, empty when none are asked for.
     pub node_labels: String,
+    /// Whether the command is, byte for byte, one that the app's list of deploy commands has.
+    pub deploy_command: bool,
 }
 
 /// The circumstances of a request.
@@ -230,6 +290,8 @@ pub struct Context {
     pub break_glass: String,
     /// How well the record is proved.
     pub audit: Audit,
+    /// How the gateway is set.
+    pub settings: Settings,
     /// What would be run.
     pub exec: Option<Exec>,
 }

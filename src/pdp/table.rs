@@ -1,7 +1,7 @@
 //! The schema against the route table: an action that one of them lacks is never permitted, and a
 //! group that the schema lost takes with it every policy that names it.
 
-pub(super) use crate::routes::rows;
+pub(super) use crate::routes::actions;
 use cedar_policy::{Entities, EntityUid, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) struct Declared {
 pub(super) fn differences(schema: &Schema) -> Vec<String> {
     let declared = declared(schema);
     let mut found = Vec::new();
-    for row in rows() {
+    for row in actions() {
         let Some(action) = declared.get(row.action) else {
             found.push(format!("action {} is missing", row.action));
             continue;
@@ -30,7 +30,7 @@ pub(super) fn differences(schema: &Schema) -> Vec<String> {
             found.push(format!("action {} must be in the group {group}", row.action));
         }
     }
-    let known: BTreeSet<&str> = rows().map(|row| row.action).collect();
+    let known: BTreeSet<&str> = actions().map(|row| row.action).collect();
     let surplus = declared.keys().filter(|action| !known.contains(action.as_str()));
     found.extend(surplus.map(|action| format!("action {action} belongs to no route")));
     found

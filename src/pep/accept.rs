@@ -121,7 +121,7 @@ fn begin(gate: &Gate, request: &HttpRequest) -> Trace {
         identity: None,
         row: None,
         resource: None,
-        factor: BTreeMap::new(),
+        facts: BTreeMap::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::web::Bytes;
 
 use crate::audit::{Event, EventKind, Unavailable};
 use crate::identity::{IdentifyError, Identity};
-use crate::pdp::{Approval, Context, Question, ResourceRef, Verdict};
+use crate::pdp::{Approval, Context, Question, ResourceRef, Settings, Verdict};
 use crate::routes::{Resource, SIGN_IN};
 
 use super::decide::principal;
@@ -68,6 +68,7 @@ impl Accepted {
             approval: Approval::none(),
             break_glass: String::new(),
             audit: facts::audit(gate),
+            settings: Settings::default(),
             exec: None,
         };
         let principal = principal(&identity);
@@ -87,7 +88,8 @@ impl Accepted {
             return Err(Stopped::new(trace, Refusal::BadRequest("identity-changed", why)));
         }
         let refused = trace.clone();
-        let granted = Granted { row, matched: None, trace, request, presented: None, context, body: Bytes::new() };
+        let granted =
+            Granted { row, matched: None, trace, request, presented: None, context, body: Bytes::new(), reader: None };
         OwnPermit::new(&decision, granted, intent)
             .map(Box::new)
             .ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))

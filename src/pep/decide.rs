@@ -27,7 +27,13 @@ impl Gathered {
     /// cannot be made durable.
     pub async fn decide(mut self, gate: &Gate) -> Result<Passed, Box<Stopped>> {
         for _ in 0..TRIES {
-            let decision = self.ask(gate);
+            let mut decision = self.ask(gate);
+            if decision.verdict() == Verdict::Allow && !self.informed {
+                if let Err(refusal) = self.inform(gate, &decision).await {
+                    return Err(Stopped::new(self.into_trace(), refusal));
+                }
+                decision = self.ask(gate);
+            }
             match self.stand(gate, &decision).await {
                 Ok(Standing::Durable(intent)) => return self.pass(decision, intent),
                 Ok(Standing::Same) => return Err(self.refuse(gate, decision).await),
@@ -97,7 +103,7 @@ impl Gathered {
     }
 
     fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
-        let Self { classified, prepared, context, proven: _ } = self;
+        let Self { classified, prepared, context, reader, followers, .. } = self;
         let Classified { identified, matched, resource } = classified;
         let Identified { accepted: Accepted { trace, request, .. }, presented, .. } = identified;
         let row = matched.row();
@@ -112,13 +118,21 @@ impl Gathered {
                     PreparedBody::Bytes(bytes) => bytes,
                     PreparedBody::Empty | PreparedBody::Stream => Bytes::new(),
                 };
-                let granted =
-                    Granted { row, matched: Some(matched), trace, request, presented: Some(presented), context, body };
+                let granted = Granted {
+                    row,
+                    matched: Some(matched),
+                    trace,
+                    request,
+                    presented: Some(presented),
+                    context,
+                    body,
+                    reader: Some(reader),
+                };
                 OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
             }
             Serves::Rack => {
                 let recheck = Recheck { presented, action: row.action, resource, context };
-                Permit::new(&decision, row, prepared, intent)
+                Permit::new(&decision, row, prepared, intent, followers)
                     .map(|permit| Passed::Rack(Box::new(permit), Box::new(recheck)))
             }
         };
@@ -141,7 +155,17 @@ impl Gathered {
         self.classified.identified.accepted.trace
     }
 
-    fn ask(&self, gate: &Gate) -> Decision {
+    /// Asks policy: the request's own question, then those that it turned out to need. The first that is not
+    /// allowed is the answer.
+    fn ask(&mut self, gate: &Gate) -> Decision {
+        let own = self.ask_own(gate);
+        if own.verdict() != Verdict::Allow || self.also.is_empty() {
+            return own;
+        }
+        self.ask_also(gate).unwrap_or(own)
+    }
+
+    fn ask_own(&self, gate: &Gate) -> Decision {
         let started = Instant::now();
         let principal = principal(&self.classified.identified.known.identity);
         let decision = gate.active.load().decide(&Question {

@@ -45,14 +45,14 @@ pub(super) fn traced(kind: EventKind, trace: &Trace) -> Event {
             credential_id: identity.credential.id.clone(),
         }),
         source_ip: Some(trace.source_ip),
-        method: Some(match trace.row {
+        method: Some(match trace.row.filter(|row| !row.is_derived()) {
             Some(row) => Cow::Borrowed(row.kind.as_str()),
             None => Cow::Owned(trace.method.clone()),
         }),
-        route: trace.row.map(|row| Cow::Borrowed(row.path)),
+        route: trace.row.filter(|row| !row.is_derived()).map(|row| Cow::Borrowed(row.path)),
         path: Some(trace.path.clone()),
         resource: trace.resource.clone(),
-        detail: trace.factor.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        detail: trace.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         ..Event::new(kind, trace.request_id.clone(), action)
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::http::header::HeaderMap;
 
 use super::Gate;
-use crate::pdp::{Audit, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
+use crate::pdp::{About, Audit, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
 use crate::routes::{Facts, Resource, Row};
 use crate::store::{CredentialKind, CredentialRow, StoreError, UserRow};
 
@@ -20,6 +20,7 @@ pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
             release: text(headers, "release"),
             privileged: is_true(headers, "privileged") || is_true(headers, "system-critical"),
             node_labels: text(headers, "node-labels"),
+            deploy_command: false,
         }),
     }
 }
@@ -33,12 +34,13 @@ pub(super) fn audit(gate: &Gate) -> Audit {
 
 /// The person or token that a row acts on, as a principal of policy; none for other resources, and
 /// for ids that nobody has.
-pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<Principal>>, StoreError> {
-    match resource.kind {
-        Resource::User => Ok(gate.store.user_find(&resource.id).await?.map(|user| Box::new(person(user)))),
-        Resource::ApiToken => Ok(gate.store.credential_get(&resource.id).await?.and_then(token).map(Box::new)),
-        _ => Ok(None),
-    }
+pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<About>>, StoreError> {
+    let found = match resource.kind {
+        Resource::User => gate.store.user_find(&resource.id).await?.map(person),
+        Resource::ApiToken => gate.store.credential_get(&resource.id).await?.and_then(token),
+        _ => None,
+    };
+    Ok(found.map(|principal| Box::new(About::Principal(principal))))
 }
 
 fn person(user: UserRow) -> Principal {

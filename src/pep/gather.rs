@@ -2,16 +2,21 @@
 //! reads. What fails the contract is kept until policy has spoken, so that a caller without any
 //! right learns nothing of it.
 
+use std::rc::Rc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
 use crate::identity::IdentifyError;
-use crate::pdp::{Approval, Context};
+use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
+use super::errand::Reader;
 use super::facts;
+use super::follow::Followers;
+use super::inform::Also;
 use super::permit::{Prepared, PreparedBody};
 use super::refusal::{Refusal, Stopped};
 use super::step_up::{self, Proven};
@@ -25,6 +30,16 @@ pub struct Gathered {
     pub(super) prepared: Result<Prepared, Refusal>,
     /// A factor that was proved for this very request.
     pub(super) proven: Option<Proven>,
+    /// Who makes errands.
+    pub(super) reader: Rc<dyn Reader>,
+    /// Whether what only the rack knows was looked up.
+    pub(super) informed: bool,
+    /// Further questions that must be allowed as well.
+    pub(super) also: Vec<Also>,
+    /// The digest of the intent as it came, once the body was written anew.
+    pub(super) pinned: Option<[u8; 32]>,
+    /// What is left to do when the rack has answered.
+    pub(super) followers: Followers,
 }
 
 impl Classified {
@@ -32,7 +47,12 @@ impl Classified {
     ///
     /// # Errors
     /// When it cannot be known whom the request is about.
-    pub async fn gather(mut self, gate: &Gate, payload: &mut Payload) -> Result<Gathered, Box<Stopped>> {
+    pub async fn gather(
+        mut self,
+        gate: &Gate,
+        payload: &mut Payload,
+        reader: Rc<dyn Reader>,
+    ) -> Result<Gathered, Box<Stopped>> {
         match facts::about(gate, &self.resource).await {
             Ok(about) => self.resource.about = about,
             Err(error) => {
@@ -51,9 +71,20 @@ impl Classified {
             approval: Approval::none(),
             break_glass: String::new(),
             audit: facts::audit(gate),
+            settings: Settings::default(),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
-        Ok(Gathered { classified: self, context, prepared, proven: None })
+        Ok(Gathered {
+            classified: self,
+            context,
+            prepared,
+            proven: None,
+            reader,
+            informed: false,
+            also: Vec::new(),
+            pinned: None,
+            followers: Vec::new(),
+        })
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {

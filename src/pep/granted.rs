@@ -1,6 +1,7 @@
 //! A request that policy lets the gateway answer itself: what its handler may know and do.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
@@ -11,6 +12,7 @@ use crate::pdp::{Context, Decision, Question, ResourceRef, Verdict};
 use crate::routes::{Form, Matched, Row};
 
 use super::decide::principal;
+use super::errand::{Look, Reader};
 use super::refusal::{Refusal, Stopped};
 use super::{Gate, Trace, event};
 
@@ -27,6 +29,7 @@ pub struct Granted {
     pub(super) presented: Option<Presented>,
     pub(super) context: Context,
     pub(super) body: Bytes,
+    pub(super) reader: Option<Rc<dyn Reader>>,
 }
 
 impl Granted {
@@ -70,6 +73,12 @@ impl Granted {
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Leave to look things up on the rack; none while somebody signs in.
+    #[must_use]
+    pub fn look(&self) -> Option<Look> {
+        self.reader.clone().map(|reader| Look::granted(reader, self.trace.request_id.clone()))
     }
 
     /// What a page sends back to prove that it was served to this session.

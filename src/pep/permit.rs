@@ -6,6 +6,7 @@ use crate::audit::Intent;
 use crate::pdp::{Decision, Verdict};
 use crate::routes::{Kind, Outgoing, Row};
 
+use super::follow::Followers;
 use super::{Granted, Recheck};
 
 /// Proof that the decision point allowed this very request, and that an intent record of it is
@@ -20,6 +21,7 @@ pub struct Permit {
     row: &'static Row,
     prepared: Prepared,
     intent: Intent,
+    followers: Followers,
 }
 
 /// The same proof for a row that the gateway answers itself.
@@ -68,8 +70,14 @@ pub enum PreparedBody {
 
 impl Permit {
     /// The one constructor: none without an Allow, and none without a durable intent.
-    pub(super) fn new(decision: &Decision, row: &'static Row, prepared: Prepared, intent: Intent) -> Option<Self> {
-        (decision.verdict() == Verdict::Allow).then_some(Self { row, prepared, intent })
+    pub(super) fn new(
+        decision: &Decision,
+        row: &'static Row,
+        prepared: Prepared,
+        intent: Intent,
+        followers: Followers,
+    ) -> Option<Self> {
+        (decision.verdict() == Verdict::Allow).then_some(Self { row, prepared, intent, followers })
     }
 
     /// Which line of the table it permits.
@@ -84,9 +92,9 @@ impl Permit {
         &self.prepared.request_id
     }
 
-    /// What to send, and the intent to complete. Spends the permit.
-    pub(crate) fn into_parts(self) -> (Prepared, Intent) {
-        (self.prepared, self.intent)
+    /// What to send, the intent to complete, and what to do with the answer. Spends the permit.
+    pub(crate) fn into_parts(self) -> (Prepared, Intent, Followers) {
+        (self.prepared, self.intent, self.followers)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::identity::{CredentialError, IdentifyError};
 use crate::pdp::{Decision, Verdict};
 use crate::routes::{BadParameter, ContractError, Refused, Row, TargetError};
 
-use super::{Gate, Posed, Trace, Wanted, Way, event};
+use super::{ErrandError, Gate, Posed, Trace, Wanted, Way, event};
 
 /// Why a request stops.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub enum Refusal {
     BeforeSocket(Box<Posed>),
     /// A second factor came with the request and does not hold.
     Factor(FactorError),
+    /// What the request means could not be looked up on the rack.
+    Rack(ErrandError),
     /// No record, no forward.
     Unrecorded(Unavailable),
 }
@@ -81,7 +83,8 @@ impl Refusal {
             Self::BadContract(error) => error.status(),
             Self::Credential(IdentifyError::Unavailable(_)) | Self::Unrecorded(_) => 503,
             Self::Credential(_) => 401,
-            Self::UnknownRoute(_) => 404,
+            Self::Rack(ErrandError::Missing) | Self::UnknownRoute(_) => 404,
+            Self::Rack(_) => 502,
             Self::Challenged(..) | Self::BeforeSocket(_) => self.wanted().map_or(403, |wanted| wanted.status()),
             Self::Factor(error) => error.status(),
             Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) => 403,
@@ -105,6 +108,8 @@ impl Refusal {
             Self::Challenged(_, Some(wanted)) if matches!(**wanted, Wanted::Enrol) => "enrolment",
             Self::Challenged(..) | Self::BeforeSocket(_) => "challenge",
             Self::Factor(error) => error.slug(),
+            Self::Rack(ErrandError::Missing) => "rack-missing",
+            Self::Rack(_) => "rack-unreadable",
             Self::Unrecorded(_) => "audit-unavailable",
         }
     }
@@ -127,6 +132,10 @@ impl Refusal {
             Self::Challenged(decision, wanted) => challenged(&decision.explain(), wanted.as_deref(), gate),
             Self::BeforeSocket(posed) => told("a second factor is needed for what was refused before", posed),
             Self::Factor(error) => error.to_string(),
+            Self::Rack(ErrandError::Missing) => {
+                "refused: the rack has nothing of that name, so what this would change cannot be known".to_owned()
+            }
+            Self::Rack(error) => format!("what this would change cannot be looked up: {error}; try again"),
             Self::Unrecorded(_) => {
                 "the audit log cannot be written, so nothing passes; try again, and tell the operator".to_owned()
             }
@@ -151,6 +160,7 @@ impl Refusal {
             | Self::BadContract(_)
             | Self::BeforeSocket(_)
             | Self::Factor(_)
+            | Self::Rack(_)
             | Self::Unrecorded(_) => None,
         }
     }

@@ -130,7 +130,11 @@ impl Gathered {
         self.classified.identified.accepted.trace.is_clock_sound
     }
 
-    fn digest(&self) -> Option<[u8; 32]> {
+    /// The digest of the intent as it came.
+    pub(super) fn digest(&self) -> Option<[u8; 32]> {
+        if self.pinned.is_some() {
+            return self.pinned;
+        }
         let prepared = self.prepared.as_ref().ok()?;
         Some(intent::digest(self.row(), &self.classified.resource, prepared))
     }
@@ -193,7 +197,7 @@ impl Gathered {
             trusted_device: assurance.trusted_device,
             required: assurance.required,
         };
-        let facts = &mut self.classified.identified.accepted.trace.factor;
+        let facts = &mut self.classified.identified.accepted.trace.facts;
         facts.insert("factor", method.to_owned());
         facts.extend(challenge.iter().map(|id| ("challenge", id.clone())));
         self.proven = Some(Proven { mfa, challenge });
@@ -208,7 +212,7 @@ impl Gathered {
             return Ok(true);
         }
         self.proven = None;
-        self.classified.identified.accepted.trace.factor.clear();
+        self.classified.identified.accepted.trace.facts.clear();
         self.assure();
         Ok(false)
     }
@@ -311,7 +315,7 @@ impl Gathered {
             status: self.status(way),
             id: row.id,
         };
-        self.classified.identified.accepted.trace.factor.insert("challenge", posed.id.clone());
+        self.classified.identified.accepted.trace.facts.insert("challenge", posed.id.clone());
         Ok(posed)
     }
 

@@ -35,8 +35,8 @@ pub struct Trace {
     pub row: Option<&'static Row>,
     /// Cedar entity, `Type::id`.
     pub resource: Option<String>,
-    /// What its records say of second factors: the challenge that was posed or met, the method.
-    pub factor: BTreeMap<&'static str, String>,
+    /// What its records say beyond that: the challenge that was posed or met, the approval, what would change.
+    pub facts: BTreeMap<&'static str, String>,
 }
 
 impl Trace {

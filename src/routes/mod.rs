@@ -10,6 +10,7 @@
 mod api;
 mod console;
 mod contract;
+mod derived;
 pub mod emit;
 mod escape;
 mod find;
@@ -25,13 +26,35 @@ mod template;
 pub use api::{API, PUBLIC, Public, SIGN_IN};
 pub use console::CONSOLE;
 pub use contract::{ContractError, Form, Outgoing, Place, form};
+pub use derived::DERIVED;
 pub use find::{BadParameter, Found, Matched, find};
 pub use rack::RACK;
 pub use refused::{REFUSED, Refused};
-pub use row::{Body, Contract, Facts, Kind, Param, Resource, Row, Serves};
+pub use row::{Body, Contract, Facts, Kind, Param, Redactor, Resource, Row, Serves, Step};
 pub use target::{MAX_SEGMENTS, MAX_TARGET, Target, TargetError};
 
-/// Every row that policy decides on, in the order of the tables.
+/// Every row that a request can name, in the order of the tables.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     RACK.iter().chain(CONSOLE).chain(API).chain(SIGN_IN)
+}
+
+/// Every action that policy decides on: those of the rows, then those that follow from what a request holds.
+pub fn actions() -> impl Iterator<Item = &'static Row> {
+    rows().chain(DERIVED)
+}
+
+/// A path of these segments, each escaped; a slash in one is no separator.
+#[must_use]
+pub fn path(segments: &[&str]) -> String {
+    let mut out = String::new();
+    for segment in segments {
+        out.push('/');
+        let mut parts = segment.split('/');
+        escape::push_path(&mut out, parts.next().unwrap_or_default());
+        for part in parts {
+            out.push_str("%2F");
+            escape::push_path(&mut out, part);
+        }
+    }
+    out
 }

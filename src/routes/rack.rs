@@ -1,7 +1,7 @@
 //! Rows of the rack's API that may pass, in the order of the rack's own route list
 //! (convox `pkg/api/routes.go`), each with the parameters that the rack reads.
 
-use super::row::{Facts, Kind, Resource as R, Row};
+use super::row::{Facts, Kind, Redactor, Resource as R, Row, Step};
 
 /// Side effects of an ordinary day: restart, stop.
 const OPERATE: &[&str] = &["operate"];
@@ -135,7 +135,10 @@ pub static RACK: &[Row] = &[
     get("/apps/{app}/cost", "cost:read", R::App, READ),
     get("/apps/{app}/balancers", "balancer:list", R::App, READ),
     // Objects.
-    post("/apps/{app}/objects/{key...}", "object:create", R::Object, DEPLOY).headers(&["public"]).stream(),
+    post("/apps/{app}/objects/{key...}", "object:create", R::Object, DEPLOY)
+        .headers(&["public"])
+        .stream()
+        .step(Step::Upload),
     get("/apps/{app}/objects/{key...}", "object:read", R::Object, SOURCE_READ),
     head("/apps/{app}/objects/{key...}", "object:exists", R::Object, BUILD_READ),
     delete("/apps/{app}/objects/{key...}", "object:delete", R::Object, DESTRUCTIVE),
@@ -153,9 +156,10 @@ pub static RACK: &[Row] = &[
             "build-args",
             "wildcard-domain",
         ])
-        .object("url", "tmp/"),
+        .object("url", "tmp/")
+        .step(Step::Build),
     get("/apps/{app}/builds", "build:list", R::App, BUILD_READ).query(&["limit"]),
-    get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ),
+    get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ).step(Step::ReadBuild),
     put("/apps/{app}/builds/{build}", "build:update", R::Build, RACK_ADMIN)
         .form(&["ended", "entrypoint", "logs", "manifest", "release", "started", "status"])
         .object("logs", ""),
@@ -166,36 +170,35 @@ pub static RACK: &[Row] = &[
         "src-creds-user",
         "src-creds-pass",
     ]),
-    socket("/apps/{app}/builds/{build}/logs", "build-log:read", R::Build, LOG_READ).headers(LOG),
+    socket("/apps/{app}/builds/{build}/logs", "build-log:read", R::Build, LOG_READ).headers(LOG).step(Step::ReadBuild),
     // Configuration files.
     get("/apps/{app}/configs", "config:list", R::App, ENV_READ),
     get("/apps/{app}/configs/{config}", "config:read", R::Config, ENV_READ),
     put("/apps/{app}/configs/{config}", "config:update", R::Config, RACK_ADMIN).form(&["value"]),
     // Releases.
-    get("/apps/{app}/releases", "release:list", R::App, RELEASE_READ).query(&["limit"]),
-    get("/apps/{app}/releases/{release}", "release:read", R::Release, ENV_READ),
-    post("/apps/{app}/releases", "release:create", R::App, DEPLOY).form(&[
-        "build",
-        "description",
-        "env",
-        "parent-release",
-    ]),
-    post("/apps/{app}/releases/{release}/promote", "release:promote", R::Release, DEPLOY).form(&[
-        "force",
-        "development",
-        "idle",
-        "min",
-        "max",
-        "timeout",
-    ]),
+    get("/apps/{app}/releases", "release:list", R::App, RELEASE_READ).query(&["limit"]).redact(Redactor::Release),
+    get("/apps/{app}/releases/{release}", "release:read", R::Release, RELEASE_READ)
+        .step(Step::ReadRelease)
+        .redact(Redactor::Release),
+    post("/apps/{app}/releases", "release:create", R::App, DEPLOY)
+        .form(&["build", "description", "env", "parent-release"])
+        .step(Step::Release)
+        .redact(Redactor::Release),
+    post("/apps/{app}/releases/{release}/promote", "release:promote", R::Release, DEPLOY)
+        .form(&["force", "development", "idle", "min", "max", "timeout"])
+        .step(Step::Promote),
     // Processes.
     get("/apps/{app}/processes", "process:list", R::App, READ).query(&["release", "service"]),
     get("/apps/{app}/processes/{process}", "process:read", R::Process, READ),
-    delete("/apps/{app}/processes/{process}", "process:terminate", R::Process, OPERATE),
+    delete("/apps/{app}/processes/{process}", "process:terminate", R::Process, OPERATE).step(Step::Process),
     post("/apps/{app}/services/{service}/processes", "process:start", R::Service, SHELL)
         .headers(RUN)
-        .facts(Facts::Exec),
-    socket("/apps/{app}/processes/{process}/exec", "process:exec", R::Process, SHELL).headers(EXEC).facts(Facts::Exec),
+        .facts(Facts::Exec)
+        .step(Step::Start),
+    socket("/apps/{app}/processes/{process}/exec", "process:exec", R::Process, SHELL)
+        .headers(EXEC)
+        .facts(Facts::Exec)
+        .step(Step::Process),
     socket("/apps/{app}/processes/{process}/logs", "process-log:read", R::Process, LOG_READ).headers(LOG),
     get("/apps/{app}/processes/{process}/files", "process-file:read", R::Process, SHELL).query(&["file"]),
     post("/apps/{app}/processes/{process}/files", "process-file:create", R::Process, SHELL)
@@ -227,8 +230,8 @@ pub static RACK: &[Row] = &[
     ]),
     socket("/apps/{app}/services/{service}/logs", "service-log:read", R::Service, LOG_READ).headers(LOG),
     // Resources of an app: every answer carries the URL with its credentials.
-    get("/apps/{app}/resources", "resource:list", R::App, SECRET_READ),
-    get("/apps/{app}/resources/{resource}", "resource:read", R::Resource, SECRET_READ),
+    get("/apps/{app}/resources", "resource:list", R::App, SECRET_READ).redact(Redactor::Resource),
+    get("/apps/{app}/resources/{resource}", "resource:read", R::Resource, SECRET_READ).redact(Redactor::Resource),
     get("/apps/{app}/resources/{resource}/data", "resource:export", R::Resource, SECRET_READ),
     put("/apps/{app}/resources/{resource}/data", "resource:import", R::Resource, DESTRUCTIVE).stream(),
     socket("/apps/{app}/resources/{resource}/console", "resource:console", R::Resource, PRIVILEGED_SHELL)

@@ -114,6 +114,10 @@ pub enum Resource {
     Setting,
     /// The gateway's record of what happened; the id is that of the rack.
     AuditLog,
+    /// `{app}`, `{key}`: one variable of an app's environment.
+    EnvVar,
+    /// `{app}`, `{approval}`: a request to deploy a commit of an app.
+    DeployApproval,
 }
 
 impl Resource {
@@ -141,6 +145,8 @@ impl Resource {
             Self::ApiTokenRole => "ApiTokenRole",
             Self::Setting => "Setting",
             Self::AuditLog => "AuditLog",
+            Self::EnvVar => "EnvVar",
+            Self::DeployApproval => "DeployApproval",
         }
     }
 
@@ -168,6 +174,8 @@ impl Resource {
             Self::ApiToken => &[P("token")],
             Self::ApiTokenRole => &[P("token"), P("role")],
             Self::Setting => &[P("setting")],
+            Self::EnvVar => &[P("app"), P("key")],
+            Self::DeployApproval => &[P("app"), P("approval")],
         }
     }
 }
@@ -213,6 +221,36 @@ pub enum Facts {
     Exec,
 }
 
+/// What a row does in a deploy: which part of an approval it uses, and what that part is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Uploads source code: one object for each approval.
+    Upload,
+    /// Builds the uploaded object, of the approved commit.
+    Build,
+    /// Reads the build that came of it, or its log.
+    ReadBuild,
+    /// Makes a release of that build.
+    Release,
+    /// Reads the release that came of it.
+    ReadRelease,
+    /// Makes that release the running one, once.
+    Promote,
+    /// Starts a process of that release.
+    Start,
+    /// Works in, looks at or stops a process that was so started.
+    Process,
+}
+
+/// What of an answer shows a secret, and so is masked for those who may not read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Redactor {
+    /// One release, or a list: the environment.
+    Release,
+    /// One resource of an app, or a list: the credentials in its URL, its parameters.
+    Resource,
+}
+
 /// The wire contract of a row: all that a request may carry to the rack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {
@@ -227,6 +265,10 @@ pub struct Contract {
     /// Form key that may name a stored object, and how the object's key must begin. The rack
     /// fetches `object://APP/KEY` from the app that the URL names, whatever app the path names.
     pub object: Option<(&'static str, &'static str)>,
+    /// What it does in a deploy.
+    pub step: Option<Step>,
+    /// What of the answer is masked.
+    pub redact: Option<Redactor>,
 }
 
 /// Who answers a row.
@@ -270,7 +312,15 @@ impl Row {
         resource: Resource,
         groups: &'static [&'static str],
     ) -> Self {
-        let contract = Contract { query: &[], headers: &[], body: Body::None, facts: Facts::None, object: None };
+        let contract = Contract {
+            query: &[],
+            headers: &[],
+            body: Body::None,
+            facts: Facts::None,
+            object: None,
+            step: None,
+            redact: None,
+        };
         Self { kind, path, action, resource, groups, contract, serves: Serves::Rack }
     }
 
@@ -311,6 +361,16 @@ impl Row {
 
     pub(super) const fn object(mut self, key: &'static str, prefix: &'static str) -> Self {
         self.contract.object = Some((key, prefix));
+        self
+    }
+
+    pub(super) const fn step(mut self, step: Step) -> Self {
+        self.contract.step = Some(step);
+        self
+    }
+
+    pub(super) const fn redact(mut self, redactor: Redactor) -> Self {
+        self.contract.redact = Some(redactor);
         self
     }
 

@@ -56,6 +56,7 @@ impl MessageBody for Upload {
         match next_chunk(&mut this.payload, cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 this.sent.more(chunk.len());
+                this.sent.streamed(&chunk);
                 let taken = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
                 this.left = this.left.map(|left| left.saturating_sub(taken));
                 Poll::Ready(Some(Ok(chunk)))

@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Download, Upload};
 use super::client::{Answer, Rack, Request};
+use super::follow;
 use super::headers;
 use super::tally::Tally;
 use super::trouble::Trouble;
@@ -21,22 +22,29 @@ use crate::pep::{Permit, Prepared, PreparedBody};
 /// was dropped because the client went away, and always exactly once. `payload` is used only if the
 /// permit says that the body is streamed, and of `req` only the length of that body.
 pub async fn forward(rack: &Rack, permit: Permit, req: &HttpRequest, payload: Payload) -> HttpResponse {
-    let (prepared, intent) = permit.into_parts();
+    let (prepared, intent, followers) = permit.into_parts();
     let tally = Tally::new(move |outcome| intent.complete(outcome));
-    relay(rack, prepared, Streamed::new(req, payload), tally).await
+    let streamed = Streamed::new(req, payload);
+    if followers.is_empty() {
+        return relay(rack, prepared, streamed, tally).await;
+    }
+    follow::run(rack.clone(), prepared, streamed, tally, followers).await
 }
 
-pub(super) async fn relay(rack: &Rack, prepared: Prepared, body: Streamed, mut tally: Tally) -> HttpResponse {
+pub(super) async fn relay(rack: &Rack, prepared: Prepared, body: Streamed, tally: Tally) -> HttpResponse {
     match ask(rack, prepared, body, &tally).await {
         Ok(asked) => asked.pass_on(rack, tally),
-        Err(trouble) => {
-            let told = trouble.told();
-            tracing::warn!(status = told.status.as_u16(), detail = %told.detail, "no answer from the rack");
-            tally.answered(told.status.as_u16());
-            tally.end(told.result, Some(told.detail.clone()));
-            told.response()
-        }
+        Err(trouble) => unanswered(&trouble, tally),
     }
+}
+
+/// Tells client and record why there is no answer.
+pub(super) fn unanswered(trouble: &Trouble, mut tally: Tally) -> HttpResponse {
+    let told = trouble.told();
+    tracing::warn!(status = told.status.as_u16(), detail = %told.detail, "no answer from the rack");
+    tally.answered(told.status.as_u16());
+    tally.end(told.result, Some(told.detail.clone()));
+    told.response()
 }
 
 /// The client's body, if the permit says that it is streamed.
@@ -52,13 +60,13 @@ impl Streamed {
 }
 
 /// An answer that can be passed on.
-struct Asked {
-    answer: ClientResponse,
+pub(super) struct Asked {
+    pub(super) answer: ClientResponse,
     is_head: bool,
     place: OwnedSemaphorePermit,
 }
 
-async fn ask(rack: &Rack, prepared: Prepared, streamed: Streamed, tally: &Tally) -> Result<Asked, Trouble> {
+pub(super) async fn ask(rack: &Rack, prepared: Prepared, streamed: Streamed, tally: &Tally) -> Result<Asked, Trouble> {
     let Prepared { outgoing, body, actor, request_id, kind: _ } = prepared;
     let method = Method::from_bytes(outgoing.method.as_bytes())
         .map_err(|_error| Trouble::Unwritable("the method is not HTTP's".to_owned()))?;

@@ -1,12 +1,15 @@
 //! The rack: HTTP, sockets, TLS.
 //!
 //! The only room that may name awc and rustls, and the only way to the rack: [`forward`],
-//! [`open_socket`] and [`wait_socket`] consume a permit. [`Rack`] has no other method that sends a request of a client.
+//! [`open_socket`] and [`wait_socket`] consume a permit. [`Rack`] has no other method that sends a request of a client;
+//! what the gateway itself looks up there are the reads of [`Errand`](crate::pep::Errand).
 
 mod body;
 mod client;
 mod config;
 mod dial;
+mod errand;
+mod follow;
 mod forward;
 mod frames;
 mod headers;

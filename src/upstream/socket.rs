@@ -40,7 +40,7 @@ pub async fn open_socket(
     payload: Payload,
     kill: KillSignal,
 ) -> HttpResponse {
-    let (prepared, intent) = permit.into_parts();
+    let (prepared, intent, _) = permit.into_parts();
     let tally = Tally::new(move |outcome| intent.complete(outcome));
     relay(rack, prepared, req, payload, kill, tally).await
 }

@@ -1,9 +1,10 @@
 //! What became of a request: counted while it runs, told once when it ends.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
@@ -105,6 +106,7 @@ pub(super) struct Sent {
     is_whole: Cell<bool>,
     waits_for_client: Cell<bool>,
     whole: Notify,
+    digest: RefCell<Option<Sha256>>,
 }
 
 impl Default for Sent {
@@ -115,11 +117,35 @@ impl Default for Sent {
             is_whole: Cell::default(),
             waits_for_client: Cell::default(),
             whole: Notify::new(),
+            digest: RefCell::default(),
         }
     }
 }
 
 impl Sent {
+    /// From here on, what is streamed is digested.
+    pub(super) fn digest(&self) {
+        *self.digest.borrow_mut() = Some(Sha256::new());
+    }
+
+    /// These bytes were streamed.
+    pub(super) fn streamed(&self, bytes: &[u8]) {
+        if let Some(digest) = self.digest.borrow_mut().as_mut() {
+            digest.update(bytes);
+        }
+    }
+
+    /// SHA-256 of what was streamed, if all of it was sent and it was digested.
+    pub(super) fn digested(&self) -> Option<[u8; 32]> {
+        let digest = self.digest.borrow_mut().take().filter(|_| self.is_whole.get());
+        digest.map(|digest| digest.finalize().into())
+    }
+
+    /// Bytes that were sent so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
     /// So many more bytes were sent.
     pub(super) fn more(&self, bytes: usize) {
         self.bytes.set(add(self.bytes.get(), bytes));

@@ -33,6 +33,8 @@ pub(super) enum Trouble {
     NoSocket(StatusCode),
     /// The rack's handshake is not that of a websocket.
     Handshake(String),
+    /// The answer is longer than what is read before it is passed on.
+    TooLong(usize),
 }
 
 /// Who was waited for.
@@ -132,6 +134,11 @@ impl Trouble {
             Self::NoSocket(status) => {
                 told(*status, "the rack refused to open this connection", &format!("status {status}"))
             }
+            Self::TooLong(max) => told(
+                StatusCode::BAD_GATEWAY,
+                "the rack's answer is too long to be looked through for secrets, so it is not passed on",
+                &format!("more than {max} bytes"),
+            ),
             Self::Handshake(why) => told(StatusCode::BAD_GATEWAY, MALFORMED, why),
             Self::Send(SendRequestError::Body(error)) => Told {
                 status: StatusCode::BAD_REQUEST,

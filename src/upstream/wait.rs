@@ -56,7 +56,7 @@ where
 {
     let opening = async move {
         let (permit, kill) = ready.await?;
-        let (prepared, intent) = permit.into_parts();
+        let (prepared, intent, _) = permit.into_parts();
         Ok(Opening { prepared, kill, tally: Tally::new(move |outcome| intent.complete(outcome)) })
     };
     wait(rack, req, payload, message, opening, stop)

@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub fn permit() -> Permit {
-    Permit { row: any(), prepared: any(), intent: any() }
+    Permit { row: any(), prepared: any(), intent: any(), followers: any() }
 }

@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub fn permit() -> Option<Permit> {
-    Permit::new(any(), any(), any(), any())
+    Permit::new(any(), any(), any(), any(), any())
 }

@@ -8,5 +8,5 @@ fn any<T>() -> T {
 }
 
 pub fn unclassified(identified: Identified, gate: &Gate) {
-    drop(identified.gather(gate, any()));
+    drop(identified.gather(gate, any(), any()));
 }

@@ -64,7 +64,11 @@ fn a_challenge_is_posed_only_where_it_helps() {
     ];
     let bundle = guarded();
     for (role, action, resource, mfa, approvals, verdict, challenges) in cases {
-        let approval = if *approvals > 0 { Approval { count: *approvals, age_s: 60 } } else { Approval::none() };
+        let approval = if *approvals > 0 {
+            Approval { count: *approvals, age_s: 60, ..Approval::none() }
+        } else {
+            Approval::none()
+        };
         let context = Context { mfa: mfa.clone(), approval, ..ordinary() };
         let decision = ask(&bundle, &user(role), action, resource, &context);
         let case = format!("{role} {action} {mfa:?} {approvals}: {decision:?}");

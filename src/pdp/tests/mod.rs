@@ -10,7 +10,8 @@ mod table;
 mod traps;
 
 use super::{
-    Approval, Audit, Bundle, Context, Decision, Mfa, Principal, PrincipalKind, Question, ResourceRef, SourceFile,
+    Approval, Audit, Bundle, Context, Decision, Mfa, Principal, PrincipalKind, Question, ResourceRef, Settings,
+    SourceFile,
 };
 use super::{Sources, Verdict};
 use crate::routes::Resource;
@@ -73,6 +74,7 @@ fn unproved() -> Context {
         credential_age_s: 3600,
         break_glass: String::new(),
         audit: Audit::anchored(),
+        settings: Settings::default(),
         exec: None,
     }
 }

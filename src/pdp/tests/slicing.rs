@@ -22,7 +22,7 @@ fn a_slice_decides_as_the_whole_set() {
             whole.add(policy.new_id(id)).unwrap();
         }
     }
-    for row in table::rows() {
+    for row in table::actions() {
         for who in everybody() {
             let action = &bundle.actions[row.action];
             let resource = canary::resource("dev", row);
@@ -121,7 +121,7 @@ fn what_policies_read_is_found() {
 #[test]
 fn a_part_that_is_read_is_never_a_constant() {
     let bundle = bundle(&[]);
-    let row = table::rows().find(|row| row.action == "process:exec").unwrap();
+    let row = table::actions().find(|row| row.action == "process:exec").unwrap();
     let mut context = canary::context(row);
     context.break_glass = "INC-1".to_owned();
     context.audit.state = "overdue".into();

@@ -73,7 +73,7 @@ fn nobody_is_asked_for_a_factor_that_cannot_help() {
     let (bundle, plain) = (bundle(&[]), without_step_up());
     for role in ["", "viewer", "deployer", "admin", "auditor"] {
         let who = user(role);
-        for row in table::rows() {
+        for row in table::actions() {
             let permitted = ask(&plain, &who, row, Mfa::never()).verdict();
             for mfa in [Mfa::never(), proof(3600, false, false), proof(0, true, true)] {
                 let decision = ask(&bundle, &who, row, mfa.clone());
@@ -106,7 +106,7 @@ fn a_session_that_has_shown_no_factor_does_next_to_nothing() {
         Mfa { required: false, ..Mfa::never() },
     ];
     for role in ["viewer", "admin"] {
-        for row in table::rows() {
+        for row in table::actions() {
             for mfa in &nothing {
                 let verdict = ask(&bundle, &user(role), row, mfa.clone()).verdict();
                 assert!(verdict != Verdict::Allow || is_in(row, BEFORE), "{role} {} {mfa:?}", row.action);
@@ -115,7 +115,7 @@ fn a_session_that_has_shown_no_factor_does_next_to_nothing() {
     }
     // Whoever has none enrols the first, and nothing else.
     let new = Principal { enrolled: false, ..user("admin") };
-    for row in table::rows().filter(|row| !is_in(row, BEFORE) && row.action != "factor:confirm") {
+    for row in table::actions().filter(|row| !is_in(row, BEFORE) && row.action != "factor:confirm") {
         let verdict = ask(&bundle, &new, row, Mfa::never()).verdict();
         assert_ne!(verdict, Verdict::Allow, "{}: this session is an hour old", row.action);
     }
@@ -126,7 +126,7 @@ fn a_window_and_a_trusted_device_are_what_they_are() {
     let bundle = bundle(&[]);
     let admin = user("admin");
     let mut counted = (0, 0, 0);
-    for row in table::rows() {
+    for row in table::actions() {
         let verdict = |mfa| ask(&bundle, &admin, row, mfa).verdict();
         if verdict(proof(0, true, true)) != Verdict::Allow {
             continue;
@@ -159,7 +159,7 @@ fn a_window_and_a_trusted_device_are_what_they_are() {
 fn a_factor_is_no_factor_of_machines() {
     let bundle = bundle(&[]);
     let token = Principal { kind: PrincipalKind::ApiToken, enrolled: false, email: String::new(), ..user("admin") };
-    for row in table::rows() {
+    for row in table::actions() {
         let [none, best] = [Mfa::never(), proof(0, true, true)].map(|mfa| ask(&bundle, &token, row, mfa).verdict());
         assert_eq!(none, best, "{}", row.action);
         assert_ne!(none, Verdict::Challenge, "{}", row.action);
@@ -172,7 +172,7 @@ fn a_factor_is_no_factor_of_machines() {
 fn everybody_signs_themselves_out_without_a_fresh_factor() {
     let bundle = bundle(&[]);
     for action in ["session:revoke", "session:revoke-all", "trusted-device:revoke"] {
-        let row = table::rows().find(|row| row.action == action).unwrap();
+        let row = table::actions().find(|row| row.action == action).unwrap();
         for role in ["viewer", "admin"] {
             let who = user(role);
             let own = canary::sample("dev", row.resource, &who.id);
