@@ -212,7 +212,8 @@ impl Gathered {
             return Ok(true);
         }
         self.proven = None;
-        self.classified.identified.accepted.trace.facts.clear();
+        let facts = &mut self.classified.identified.accepted.trace.facts;
+        facts.retain(|name, _| !["factor", "challenge"].contains(name));
         self.assure();
         Ok(false)
     }

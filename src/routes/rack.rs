@@ -1,7 +1,7 @@
 //! Rows of the rack's API that may pass, in the order of the rack's own route list
 //! (convox `pkg/api/routes.go`), each with the parameters that the rack reads.
 
-use super::row::{Facts, Kind, Redactor, Resource as R, Row, Step};
+use super::row::{Facts, Keys, Kind, Redactor, Resource as R, Row, Step};
 
 /// Side effects of an ordinary day: restart, stop.
 const OPERATE: &[&str] = &["operate"];
@@ -85,7 +85,9 @@ const fn socket(path: &'static str, action: &'static str, resource: R, groups: &
 pub static RACK: &[Row] = &[
     // The rack.
     get("/system", "rack:read", R::Rack, READ),
-    put("/system", "rack:update", R::Rack, RACK_ADMIN).form(&["count", "force", "parameters", "type", "version"]),
+    put("/system", "rack:update", R::Rack, RACK_ADMIN)
+        .form(&["count", "force", "parameters", "type", "version"])
+        .keys(Keys::Parameters),
     get("/system/capacity", "rack-capacity:read", R::Rack, READ),
     get("/system/metrics", "rack-metrics:read", R::Rack, READ).query(METRICS),
     socket("/system/logs", "rack-log:read", R::Rack, LOG_READ).headers(LOG),
@@ -96,7 +98,7 @@ pub static RACK: &[Row] = &[
     get("/apps", "app:list", R::Rack, READ),
     post("/apps", "app:create", R::Rack, RACK_ADMIN).form(&["name", "generation", "timeout"]),
     get("/apps/{app}", "app:read", R::App, READ),
-    put("/apps/{app}", "app:update", R::App, DEPLOY).form(&["lock", "parameters"]),
+    put("/apps/{app}", "app:update", R::App, DEPLOY).form(&["lock", "parameters"]).keys(Keys::Parameters),
     delete("/apps/{app}", "app:delete", R::App, DESTRUCTIVE),
     post("/apps/{app}/cancel", "app:cancel", R::App, DEPLOY),
     socket("/apps/{app}/logs", "app-log:read", R::App, LOG_READ).headers(LOG),
@@ -157,7 +159,8 @@ pub static RACK: &[Row] = &[
             "wildcard-domain",
         ])
         .object("url", "tmp/")
-        .step(Step::Build),
+        .step(Step::Build)
+        .keys(Keys::BuildArguments),
     get("/apps/{app}/builds", "build:list", R::App, BUILD_READ).query(&["limit"]),
     get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ).step(Step::ReadBuild),
     put("/apps/{app}/builds/{build}", "build:update", R::Build, RACK_ADMIN)
@@ -174,7 +177,7 @@ pub static RACK: &[Row] = &[
     // Configuration files.
     get("/apps/{app}/configs", "config:list", R::App, ENV_READ),
     get("/apps/{app}/configs/{config}", "config:read", R::Config, ENV_READ),
-    put("/apps/{app}/configs/{config}", "config:update", R::Config, RACK_ADMIN).form(&["value"]),
+    put("/apps/{app}/configs/{config}", "config:update", R::Config, RACK_ADMIN).form(&["value"]).keys(Keys::Config),
     // Releases.
     get("/apps/{app}/releases", "release:list", R::App, RELEASE_READ).query(&["limit"]).redact(Redactor::Release),
     get("/apps/{app}/releases/{release}", "release:read", R::Release, RELEASE_READ)
@@ -183,7 +186,8 @@ pub static RACK: &[Row] = &[
     post("/apps/{app}/releases", "release:create", R::App, DEPLOY)
         .form(&["build", "description", "env", "parent-release"])
         .step(Step::Release)
-        .redact(Redactor::Release),
+        .redact(Redactor::Release)
+        .keys(Keys::Environment),
     post("/apps/{app}/releases/{release}/promote", "release:promote", R::Release, DEPLOY)
         .form(&["force", "development", "idle", "min", "max", "timeout"])
         .step(Step::Promote),
@@ -194,7 +198,8 @@ pub static RACK: &[Row] = &[
     post("/apps/{app}/services/{service}/processes", "process:start", R::Service, SHELL)
         .headers(RUN)
         .facts(Facts::Exec)
-        .step(Step::Start),
+        .step(Step::Start)
+        .keys(Keys::Process),
     socket("/apps/{app}/processes/{process}/exec", "process:exec", R::Process, SHELL)
         .headers(EXEC)
         .facts(Facts::Exec)

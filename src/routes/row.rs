@@ -242,6 +242,25 @@ pub enum Step {
     Process,
 }
 
+/// What of a request is looked at name by name, because each may need a permission of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keys {
+    /// The environment of a new release: form key `env`.
+    Environment,
+    /// Variables to set and remove, as JSON: the gateway makes the new release of it.
+    Variables,
+    /// Variables to show.
+    Shown,
+    /// Parameters of the rack or of an app: form key `parameters`, itself a query string.
+    Parameters,
+    /// Variables of one process: header `environment`, a query string.
+    Process,
+    /// A configuration file: form key `value`.
+    Config,
+    /// Arguments of a build: form key `build-args`.
+    BuildArguments,
+}
+
 /// What of an answer shows a secret, and so is masked for those who may not read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Redactor {
@@ -269,6 +288,8 @@ pub struct Contract {
     pub step: Option<Step>,
     /// What of the answer is masked.
     pub redact: Option<Redactor>,
+    /// What of it is looked at name by name.
+    pub keys: Option<Keys>,
 }
 
 /// Who answers a row.
@@ -301,7 +322,7 @@ pub struct Row {
 }
 
 /// Most bytes of a form body: the longest is a release's whole environment.
-const FORM_MAX: usize = 4 << 20;
+pub const FORM_MAX: usize = 4 << 20;
 
 impl Row {
     /// A row without parameters beyond its path.
@@ -320,6 +341,7 @@ impl Row {
             object: None,
             step: None,
             redact: None,
+            keys: None,
         };
         Self { kind, path, action, resource, groups, contract, serves: Serves::Rack }
     }
@@ -371,6 +393,11 @@ impl Row {
 
     pub(super) const fn redact(mut self, redactor: Redactor) -> Self {
         self.contract.redact = Some(redactor);
+        self
+    }
+
+    pub(super) const fn keys(mut self, keys: Keys) -> Self {
+        self.contract.keys = Some(keys);
         self
     }
 
