@@ -1,0 +1,12 @@
+//! What is secret, and what stands in its place: names and values that are secret, masks, URLs with
+//! credentials, free text, and the fields of the rack's answers that carry credentials.
+//!
+//! Pure: text in, text out. Who may see what is policy's business; this room says what there is to ask about.
+
+mod rules;
+mod stand_in;
+mod url;
+
+pub use rules::{Rules, is_secret_name, is_secret_parameter, is_secret_value};
+pub use stand_in::{MASK, Mask};
+pub use url::{has_credentials, mask_url};
