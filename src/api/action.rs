@@ -77,6 +77,7 @@ actions! {
     AuditExport = "audit:export",
     RoleList = "role:list",
     PolicyRead = "policy:read",
+    EnvironmentRead = "environment:read",
     SettingList = "setting:list",
     SettingUpdate = "setting:update",
     SettingReset = "setting:reset",

@@ -103,7 +103,7 @@ impl Gathered {
     }
 
     fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
-        let Self { classified, prepared, context, reader, followers, .. } = self;
+        let Self { classified, prepared, context, reader, followers, also, .. } = self;
         let Classified { identified, matched, resource } = classified;
         let Identified { accepted: Accepted { trace, request, .. }, presented, .. } = identified;
         let row = matched.row();
@@ -127,6 +127,7 @@ impl Gathered {
                     context,
                     body,
                     reader: Some(reader),
+                    also: also.into_iter().map(|also| (also.row.action, also.resource.id)).collect(),
                 };
                 OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
             }
