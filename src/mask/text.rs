@@ -118,7 +118,7 @@ fn part<'a>(found: &'a Captures<'_>, at: usize) -> &'a str {
 fn words(text: &str, is_break: impl Fn(char) -> bool, is_secret: impl Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in text.split_inclusive(&is_break) {
-        let word = piece.trim_end_matches(&is_break);
+        let word = piece.trim_end_matches(&is_break).trim_end_matches('.');
         let rest = piece.strip_prefix(word).unwrap_or_default();
         out.push_str(if is_secret(word) { MASK } else { word });
         out.push_str(rest);
@@ -133,34 +133,52 @@ fn is_plain_break(letter: char) -> bool {
 /// Whether a word looks made by a generator: hexadecimal digits, or many changes between capitals, small letters
 /// and digits.
 fn is_random(word: &str) -> bool {
-    if !word.contains('/') {
-        return is_mixed(word) || word.split(['-', '_']).any(is_hex);
-    }
-    word.split('/').any(|part| is_mixed(part) || part.split(['-', '_']).any(is_hex)) || is_base64(word)
+    let in_parts = word.split('/').any(|part| is_mixed(part) || part.split(['-', '_']).any(is_jumbled));
+    // Base64 has slashes as paths do.
+    in_parts || (!word.starts_with('/') && word.len() >= 24 && is_mixed(&word.replace('/', "")))
 }
 
-/// Base64 has slashes as paths do; a path begins with one, or has words between them.
-fn is_base64(word: &str) -> bool {
-    !word.starts_with('/') && word.len() >= 24 && is_mixed(&word.replace('/', ""))
+/// Digits and letters of one case, as in hexadecimal digits; without a hyphen, or it is a name.
+fn is_jumbled(part: &str) -> bool {
+    let shape = Shape::of(part);
+    part.len() >= 16
+        && shape.digits
+        && (shape.is_hex || shape.changes.saturating_mul(5) >= part.len().saturating_mul(2))
 }
 
-fn is_hex(part: &str) -> bool {
-    let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    part.len() >= 16 && part.bytes().all(|b| b.is_ascii_hexdigit()) && digits > 0
-}
-
+/// Capitals, small letters and digits.
 fn is_mixed(part: &str) -> bool {
-    const LEAST: usize = 16;
-    let class = |byte: u8| match byte {
-        b'0'..=b'9' => 0_u8,
-        b'A'..=b'Z' => 1,
-        b'a'..=b'z' => 2,
-        _ => 3,
-    };
-    let classes: Vec<u8> = part.bytes().map(class).collect();
-    let changes = classes.windows(2).filter(|pair| pair.first() != pair.last()).count();
-    let has_digit = classes.contains(&0);
-    part.len() >= LEAST && has_digit && changes.saturating_mul(10) >= part.len().saturating_mul(4)
+    let shape = Shape::of(part);
+    let all = shape.digits && shape.capitals && shape.small;
+    part.len() >= 20 && all && shape.changes.saturating_mul(3) >= part.len()
+}
+
+/// What characters a word has, and how often their kind changes.
+struct Shape {
+    digits: bool,
+    capitals: bool,
+    small: bool,
+    is_hex: bool,
+    changes: usize,
+}
+
+impl Shape {
+    fn of(word: &str) -> Self {
+        let class = |byte: &u8| match byte {
+            b'0'..=b'9' => 0_u8,
+            b'A'..=b'Z' => 1,
+            b'a'..=b'z' => 2,
+            _ => 3,
+        };
+        let classes: Vec<u8> = word.as_bytes().iter().map(class).collect();
+        Self {
+            digits: classes.contains(&0),
+            capitals: classes.contains(&1),
+            small: classes.contains(&2),
+            is_hex: word.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            changes: classes.windows(2).filter(|pair| pair.first() != pair.last()).count(),
+        }
+    }
 }
 
 #[cfg(test)]

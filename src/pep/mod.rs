@@ -21,9 +21,11 @@ mod inline;
 mod intent;
 mod permit;
 mod recheck;
+mod redact;
 mod refusal;
 mod step_up;
 mod trace;
+mod variables;
 
 pub use accept::Accepted;
 pub use classify::Classified;
