@@ -9,7 +9,7 @@ use super::endpoint::Answer;
 use super::{Call, Problem, Reply};
 use crate::mask::{Environment, Mask, Rules};
 use crate::pdp::{EnvVar, Verdict};
-use crate::pep::{EnvironmentUnknown, ErrandError, Releases, env_var, rules};
+use crate::pep::{EnvironmentUnknown, ErrandError, Releases, app_rules, env_var};
 use crate::routes::{DERIVED, Row};
 
 /// The variables of a release.
@@ -43,7 +43,9 @@ impl From<EnvironmentUnknown> for Problem {
                 tracing::warn!(%error, "the rack cannot be asked");
                 Self::new(502, "rack-unreadable", "the rack does not say; try again")
             }
-            EnvironmentUnknown::Settings(error) => error.into(),
+            EnvironmentUnknown::Settings => {
+                Self::new(503, "database-unavailable", "the settings of the app cannot be read; try again")
+            }
             EnvironmentUnknown::Unclear(slug, text) => Self::new(400, slug, text),
         }
     }
@@ -70,7 +72,7 @@ pub(super) async fn read(call: Call<EnvironmentRead>) -> Answer {
         (None, None) => releases.newest().await?,
     };
     let (environment, rules) = match &release {
-        Some(release) => (releases.environment(release).await?, rules(call.gate(), &look, app).await?),
+        Some(release) => (releases.environment(release).await?, app_rules(call.gate(), &look, app).await?),
         None => (Environment::default(), Rules::default()),
     };
     let view = Viewer { call: &call, app, mask: Mask::of_release(release.as_deref().unwrap_or_default()), rules };

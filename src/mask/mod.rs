@@ -4,12 +4,21 @@
 //!
 //! Pure: text in, text out. Who may see what is policy's business; this room says what there is to ask about.
 
+mod answer;
 mod environment;
+mod node;
 mod rules;
 mod stand_in;
+mod text;
 mod url;
 
+pub use answer::{
+    APP, BUILD, CONFIG, ENV_MASK, Field, Fields, INSTANCE_KEY, OTHER, RACK_RELEASE, REGISTRY, RELEASE, RESOURCE,
+    SERVICE_MANIFEST, SYSTEM, credentials, environment, variables,
+};
 pub use environment::{Changes, Environment, EnvironmentError, label};
+pub use node::{Node, Unreadable};
 pub use rules::{Rules, is_secret_name, is_secret_parameter, is_secret_value};
 pub use stand_in::{MASK, Mask};
+pub use text::{scrub, scrub_hard, scrub_name};
 pub use url::{has_credentials, mask_url};

@@ -12,15 +12,12 @@ use serde_json::Value;
 use super::inform::Also;
 use super::permit::PreparedBody;
 use super::refusal::Refusal;
+use super::variables::{Unknown, rules};
 use super::{ErrandError, Gate, Gathered, Look};
-use crate::identity::IdentifyError;
 use crate::mask::{Changes, Environment, EnvironmentError, Mask, Rules, label};
 use crate::pdp::{About, EnvVar, ResourceRef};
 use crate::routes::{DERIVED, FORM_MAX};
-use crate::store::StoreError;
 
-/// The configuration file that names what an app hides (`convox env mask`).
-pub(super) const APP_MASKS: &str = "cli-env-mask";
 /// Most releases that one environment may take values from.
 const SOURCES: usize = 8;
 /// Longest release id.
@@ -32,7 +29,7 @@ pub enum EnvironmentUnknown {
     /// The rack does not say.
     Rack(ErrandError),
     /// The settings of the app cannot be read.
-    Settings(StoreError),
+    Settings,
     /// What was sent has no single meaning: stable name, sentence for people.
     Unclear(&'static str, String),
 }
@@ -41,7 +38,9 @@ impl From<EnvironmentUnknown> for Refusal {
     fn from(error: EnvironmentUnknown) -> Self {
         match error {
             EnvironmentUnknown::Rack(error) => Self::Rack(error),
-            EnvironmentUnknown::Settings(error) => Self::Credential(IdentifyError::Unavailable(error)),
+            EnvironmentUnknown::Settings => {
+                Self::Rack(ErrandError::Unreadable("the settings of the app cannot be read".to_owned()))
+            }
             EnvironmentUnknown::Unclear(slug, text) => Self::Unclear(slug, text),
         }
     }
@@ -56,20 +55,9 @@ impl From<EnvironmentError> for EnvironmentUnknown {
 /// Which variables of an app are secret, and which nobody changes.
 ///
 /// # Errors
-/// When settings or rack do not say.
-pub async fn rules(gate: &Gate, look: &Look, app: &str) -> Result<Rules, EnvironmentUnknown> {
-    let settings = gate.app_settings(app).await.map_err(EnvironmentUnknown::Settings)?;
-    let masks = match look.config(app, APP_MASKS).await {
-        Ok(config) => listed(config.get("value").and_then(Value::as_str).unwrap_or_default()),
-        Err(ErrandError::Missing) => Vec::new(),
-        Err(error) => return Err(EnvironmentUnknown::Rack(error)),
-    };
-    Ok(Rules::new(&settings.secret_env_vars, &settings.protected_env_vars, &masks))
-}
-
-/// The names in the text of such a file.
-pub(super) fn listed(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+/// When the settings cannot be read.
+pub async fn app_rules(gate: &Gate, look: &Look, app: &str) -> Result<Rules, EnvironmentUnknown> {
+    rules(gate, look, app).await.map_err(|Unknown| EnvironmentUnknown::Settings)
 }
 
 /// The releases of one app. Each is read once.
@@ -253,7 +241,7 @@ impl Gathered {
             return Ok(changes);
         }
         let app = self.app()?;
-        let rules = rules(gate, look, &app).await?;
+        let rules = app_rules(gate, look, &app).await?;
         let is_secret = |name: &str| {
             let mut values = before.iter().chain([after]).filter_map(|environment| environment.get(name));
             values.any(|value| rules.is_secret(name, value))

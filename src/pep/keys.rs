@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::environment::{APP_MASKS, listed, rules, variable};
+use super::environment::{app_rules, variable};
 use super::permit::PreparedBody;
 use super::refusal::Refusal;
+use super::variables::names;
 use super::{ErrandError, Gate, Gathered, Look};
-use crate::mask::label;
+use crate::mask::{ENV_MASK, label};
 use crate::pdp::EnvVar;
 use crate::routes::{Body, Form, Keys, form, map};
 
@@ -46,7 +47,7 @@ impl Gathered {
         let names: Vec<String> =
             map(text).map_err(|_| unreadable("environment"))?.pairs.into_iter().map(|(name, _)| name).collect();
         let app = self.app()?;
-        let rules = rules(gate, look, &app).await?;
+        let rules = app_rules(gate, look, &app).await?;
         for name in names.iter().filter(|name| rules.is_protected(name)) {
             self.also.push(variable("env:set", &app, name, EnvVar { secret: true, protected: true })?);
         }
@@ -56,14 +57,14 @@ impl Gathered {
 
     /// A configuration file: its value may be a secret. Of the list of what the app hides, what changes is noted.
     async fn inform_config(&mut self, look: &Look) -> Result<(), Refusal> {
-        if self.classified.matched.param("config") != Some(APP_MASKS) {
+        if self.classified.matched.param("config") != Some(ENV_MASK) {
             return Ok(());
         }
         let form = self.form()?;
         let sent = STANDARD.decode(form.get("value").unwrap_or_default()).map_err(|_| unreadable("value"))?;
-        let after = listed(&String::from_utf8(sent).map_err(|_| unreadable("value"))?);
-        let before = match look.config(&self.app()?, APP_MASKS).await {
-            Ok(config) => listed(config.get("value").and_then(Value::as_str).unwrap_or_default()),
+        let after = names(&String::from_utf8(sent).map_err(|_| unreadable("value"))?);
+        let before = match look.config(&self.app()?, ENV_MASK).await {
+            Ok(config) => names(config.get("value").and_then(Value::as_str).unwrap_or_default()),
             Err(ErrandError::Missing) => Vec::new(),
             Err(error) => return Err(Refusal::Rack(error)),
         };

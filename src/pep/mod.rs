@@ -5,6 +5,7 @@
 
 mod accept;
 mod admit;
+mod app_variables;
 mod browser;
 mod classify;
 mod decide;
@@ -24,6 +25,7 @@ mod keys;
 mod parameters;
 mod permit;
 mod recheck;
+mod redact;
 mod refusal;
 mod step_up;
 mod trace;
@@ -31,7 +33,7 @@ mod variables;
 
 pub use accept::Accepted;
 pub use classify::Classified;
-pub use environment::{EnvironmentUnknown, Releases, env_var, rules};
+pub use environment::{EnvironmentUnknown, Releases, app_rules, env_var};
 pub use errand::{Chunks, Errand, ErrandError, Look, Reader};
 pub use follow::{Answered, Follow, Followers, Unfollowed};
 pub use gate::{Active, BundleStatus, Gate, Latest};

@@ -1,7 +1,7 @@
 //! The gateway's own rows under `/api/v1` and `/app`: the management API and the pages behind
 //! sign-in. Each has exactly one handler, which nothing reaches but a decision.
 
-use super::row::{Keys, Kind, Resource as R, Row};
+use super::row::{Keys, Kind, Redactor, Resource as R, Row};
 
 /// Most bytes of a JSON body.
 const JSON_MAX: usize = 64 << 10;
@@ -124,6 +124,7 @@ pub static API: &[Row] = &[
     // Sent on as `release:create`, which is asked for as well.
     Row::new(Kind::Put, "/api/v1/apps/{app}/env", "environment:update", R::App, &["deploy"])
         .json(ENV_MAX)
+        .redact(Redactor::Release)
         .keys(Keys::Variables),
     // The log of what happened.
     Row::new(Kind::Get, "/api/v1/audit/records", "audit:search", R::AuditLog, AUDIT).by_gateway().query(SEARCH),

@@ -264,9 +264,33 @@ pub enum Keys {
 /// What of an answer shows a secret, and so is masked for those who may not read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Redactor {
-    /// One release, or a list: the environment.
+    /// The rack: its parameters.
+    Rack,
+    /// Releases of the rack: its environment.
+    RackRelease,
+    /// Processes of all apps: their commands.
+    RackProcess,
+    /// Resources of the rack: credentials in the URL, parameters.
+    RackResource,
+    /// Image registries: the password.
+    Registry,
+    /// How certificates are asked for: the credentials of solvers.
+    LetsEncrypt,
+    /// The new private key of the instances. It is shown this once, so who may not read it must not ask.
+    InstanceKey,
+    /// Apps: their parameters.
+    App,
+    /// What a manifest says of a service: its variables, one by one.
+    ServiceManifest,
+    /// Builds: the password in the repository's URL, the manifest.
+    Build,
+    /// Configuration files: the whole value.
+    Config,
+    /// Releases: the environment, variable by variable, and the manifest.
     Release,
-    /// One resource of an app, or a list: the credentials in its URL, its parameters.
+    /// Processes: their commands.
+    Process,
+    /// Resources of an app: credentials in the URL, parameters.
     Resource,
 }
 
