@@ -32,7 +32,7 @@ impl Gathered {
         }
         let Some(_look) = Look::after(decision, &self.reader, request_id) else { return Ok(()) };
         self.informed = true;
-        let _ = gate;
+        self.look_at_secrets(gate)?;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod identify;
 mod inform;
 mod inline;
 mod intent;
+mod masked_input;
 mod permit;
 mod recheck;
 mod redact;
