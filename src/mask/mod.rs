@@ -20,5 +20,5 @@ pub use environment::{Changes, Environment, EnvironmentError, label};
 pub use node::{Node, Unreadable};
 pub use rules::{Rules, is_secret_name, is_secret_parameter, is_secret_value};
 pub use stand_in::{MASK, Mask};
-pub use text::{scrub, scrub_hard, scrub_name};
+pub use text::{scrub, scrub_hard, scrub_name, scrub_tokens};
 pub use url::{has_credentials, mask_url};

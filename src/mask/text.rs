@@ -71,6 +71,12 @@ pub fn scrub_hard(text: &str) -> String {
     words(&scrub(text), is_plain_break, is_random)
 }
 
+/// A message, as a record shows it: words that say that they are tokens are masked.
+#[must_use]
+pub fn scrub_tokens(text: &str) -> String {
+    words(text, is_break, is_token)
+}
+
 /// A path or a name, as a record shows it: what stands there is what somebody acted on, so only what is a secret
 /// beyond doubt is masked.
 #[must_use]

@@ -22,6 +22,7 @@ mod inform;
 mod inline;
 mod intent;
 mod keys;
+mod masked_input;
 mod parameters;
 mod permit;
 mod recheck;
