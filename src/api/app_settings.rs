@@ -1,6 +1,7 @@
 //! Settings of one app, that administrators change while the gateway serves.
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::action::{Action, AppSettingList, AppSettingReset, AppSettingUpdate};
 use super::endpoint::Answer;
@@ -8,6 +9,9 @@ use super::settings::{NewValue, SettingView, Settings, pinned, version};
 use super::{Call, Problem, Reply};
 use crate::config::{APP_SETTINGS, Catalog, Setting, is_app_name};
 use crate::store::SettingRow;
+
+/// Most bytes of a text that a record keeps whole.
+const RECORDED: usize = 512;
 
 fn view(app: &str, setting: &'static Setting, stored: Option<&SettingRow>, catalog: &Catalog) -> SettingView {
     let holds = catalog.app_value(app, setting, stored.map(|row| &row.value));
@@ -62,7 +66,13 @@ impl<'a> Changing<'a> {
         let catalog = &call.services().catalog;
         let (from, _) = catalog.app_value(self.app, self.setting, self.stored.as_ref().map(|row| &row.value));
         let (from, to) = (from.to_string(), to.to_string());
-        call.record_change(&[("app", self.app), ("setting", self.setting.name), ("from", &from), ("to", &to)]).await
+        let mut change = vec![("app", self.app), ("setting", self.setting.name), ("from", &*from), ("to", &*to)];
+        // A record keeps the beginning of what is long: the digest proves what it was.
+        let digest = hex::encode(Sha256::digest(&to));
+        if to.len() > RECORDED {
+            change.push(("to_sha256", &digest));
+        }
+        call.record_change(&change).await
     }
 }
 

@@ -251,6 +251,14 @@ mod tests {
             ("user_creation", "domain", Some(json!("domain"))),
             ("user_creation", "everybody", None),
             ("default_roles", "viewer, ops,", Some(json!(["viewer", "ops"]))),
+            ("allow_destructive_actions", "true", Some(json!(true))),
+            ("allow_destructive_actions", "yes", None),
+            ("deploy_approval_window_minutes", "0", None),
+            ("deploy_approval_pending_hours", "720", Some(json!(720))),
+            ("secret_env_vars", "PIN, *_CODE", Some(json!(["PIN", "*_CODE"]))),
+            ("secret_env_vars", "[]", Some(json!([]))),
+            ("secret_env_vars", "[1]", None),
+            ("secret_env_vars", "A B", None),
         ];
         for (name, text, expected) in cases {
             let setting = Setting::find(name).unwrap();
@@ -292,5 +300,76 @@ mod tests {
         let free = Catalog::unpinned();
         assert_eq!(free.value(setting, Some(&stored)), (stored, SettingOrigin::Database));
         assert_eq!(free.value(setting, None), (json!("invited"), SettingOrigin::Default));
+    }
+
+    #[test]
+    fn variables_pin_settings_of_apps() {
+        let cases: &[(&str, &str, Result<(&str, Value), &str>)] = &[
+            ("RGW_APP_SHOP_SETTING_SECRET_ENV_VARS", "A,B", Ok(("shop", json!(["A", "B"])))),
+            ("RGW_APP_MY_SHOP_2_SETTING_SECRET_ENV_VARS", "A", Ok(("my-shop-2", json!(["A"])))),
+            ("RGW_APP_A_SETTING_B_SETTING_SECRET_ENV_VARS", "A", Ok(("a-setting-b", json!(["A"])))),
+            ("RGW_APP_SHOP_SETTING_DEPLOY_COMMANDS", r#"["a, b"]"#, Ok(("shop", json!(["a, b"])))),
+            ("RGW_APP_SHOP_SETTING_DEPLOY_COMMANDS", "a, b", Err("deploy_commands must be a list")),
+            ("RGW_APP_SHOP_SETTING_SERVICE_IMAGE_PATTERNS", r#"{"web":"a"}"#, Ok(("shop", json!({ "web": "a" })))),
+            ("RGW_APP_SHOP_SETTING_SERVICE_IMAGE_PATTERNS", r#"{"web":"("}"#, Err("does not compile")),
+            ("RGW_APP_SHOP_SETTING_SECRETS", "A", Err("apps have no setting secrets")),
+            ("RGW_APP__SETTING_SECRET_ENV_VARS", "A", Err("is no name of an app")),
+            ("RGW_APP_SHOP__SETTING_SECRET_ENV_VARS", "A", Err("is no name of an app")),
+        ];
+        for (variable, text, expected) in cases {
+            let env = BTreeMap::from([((*variable).to_owned(), (*text).to_owned())]);
+            match (Catalog::from_env(&env), expected) {
+                (Ok(catalog), Ok((app, value))) => {
+                    let setting = APP_SETTINGS.iter().find(|one| one.variable_of_app(app) == *variable).unwrap();
+                    assert_eq!(catalog.app_pinned(app, setting.name), Some(value), "{variable}");
+                    assert_eq!(catalog.app_pinned(&app.replace('-', "_"), setting.name).is_some(), !app.contains('-'));
+                    assert_eq!(catalog.app_pinned(&app.to_uppercase(), setting.name), None);
+                }
+                (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{variable}: {error}"),
+                (found, _) => panic!("{variable}: {found:?}"),
+            }
+        }
+        // Nothing of ours.
+        for other in ["RGW_APP_SERVICE_HOST", "rgw_app_shop_setting_secret_env_vars", "RGW_APP_SHOP_SETTING"] {
+            let env = BTreeMap::from([(other.to_owned(), "A".to_owned())]);
+            assert_eq!(Catalog::from_env(&env), Ok(Catalog::unpinned()), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_setting_of_deploys_and_apps_is_read() {
+        let free = Catalog::unpinned();
+        let defaults = free.deploy_settings(|_| None).unwrap();
+        assert_eq!(defaults, DeploySettings::default());
+        for (name, value) in [(APPROVALS, json!(false)), (WINDOW, json!(16)), (PENDING, json!(25))] {
+            let changed = free.deploy_settings(|asked| (asked == name).then_some(&value));
+            assert_ne!(changed.as_ref(), Ok(&defaults), "{name} changes nothing");
+        }
+        let plain = free.app_settings("shop", |_| None, None).unwrap();
+        assert_eq!(plain, AppSettings::default());
+        for setting in APP_SETTINGS {
+            let value = if setting.default().is_array() { json!(["A"]) } else { json!({ "*": "a" }) };
+            let changed = free.app_settings("shop", |asked| (asked == setting.name).then_some(&value), None);
+            assert_ne!(changed.as_ref(), Ok(&plain), "{} changes nothing", setting.name);
+            let bad = json!("A");
+            assert!(free.app_settings("shop", |asked| (asked == setting.name).then_some(&bad), None).is_err());
+        }
+        let secrets = json!(["B", "A"]);
+        let everywhere = free.app_settings("shop", |_| None, Some(&secrets)).unwrap();
+        assert_eq!(everywhere.secret_env_vars, ["A", "B"]);
+        assert!(free.app_settings("shop", |_| None, Some(&json!("A"))).is_err());
+        assert_eq!(free.allows_destruction(None), Ok(false));
+        assert_eq!(free.allows_destruction(Some(&json!(true))), Ok(true));
+        assert!(free.allows_destruction(Some(&json!("true"))).is_err());
+        let pinned = Catalog::unpinned().pin(DESTRUCTION, json!(false));
+        assert_eq!(pinned.allows_destruction(Some(&json!(true))), Ok(false));
+    }
+
+    #[test]
+    fn settings_of_apps_are_in_order_and_their_defaults_are_good() {
+        assert!(APP_SETTINGS.is_sorted_by_key(|setting| setting.name));
+        for setting in APP_SETTINGS {
+            assert_eq!(setting.check(&setting.default()), Ok(()), "{}", setting.name);
+        }
     }
 }
