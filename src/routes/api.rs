@@ -33,6 +33,8 @@ const BEFORE: &[&str] = &["before-factor"];
 const ACCOUNT_BEFORE: &[&str] = &["account", "before-factor"];
 const FACTORS: &[&str] = &["own-factors"];
 
+const SETTINGS: &[&str] = &["settings-admin"];
+
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
 
@@ -146,6 +148,15 @@ pub static API: &[Row] = &[
         .json(JSON_MAX)
         .headers(IF_MATCH),
     Row::new(Kind::Delete, "/api/v1/settings/{setting}", "setting:reset", R::Setting, &["settings-admin"])
+        .by_gateway()
+        .headers(IF_MATCH),
+    // What is set for one app.
+    Row::new(Kind::Get, "/api/v1/apps/{app}/settings", "app-setting:list", R::App, &["settings-read"]).by_gateway(),
+    Row::new(Kind::Put, "/api/v1/apps/{app}/settings/{setting}", "app-setting:update", R::AppSetting, SETTINGS)
+        .by_gateway()
+        .json(JSON_MAX)
+        .headers(IF_MATCH),
+    Row::new(Kind::Delete, "/api/v1/apps/{app}/settings/{setting}", "app-setting:reset", R::AppSetting, SETTINGS)
         .by_gateway()
         .headers(IF_MATCH),
 ];
