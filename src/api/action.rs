@@ -80,4 +80,6 @@ actions! {
     SettingList = "setting:list",
     SettingUpdate = "setting:update",
     SettingReset = "setting:reset",
+    NoticeList = "notice:list",
+    NoticeRetry = "notice:retry",
 }

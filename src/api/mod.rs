@@ -17,6 +17,7 @@ mod endpoint;
 mod factor_page;
 mod factors;
 mod limit;
+mod notices;
 pub mod openapi;
 mod page;
 mod parts;
@@ -116,6 +117,8 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::SettingList, _, _>(settings::list),
         guarded::<action::SettingUpdate, _, _>(settings::update),
         guarded::<action::SettingReset, _, _>(settings::reset),
+        guarded::<action::NoticeList, _, _>(notices::list),
+        guarded::<action::NoticeRetry, _, _>(notices::retry),
         guarded::<action::SessionEnd, _, _>(sign_in::session_end),
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])

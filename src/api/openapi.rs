@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, audit, challenges, devices, factors, policy, public_docs, sessions,
-    settings, tokens, users,
+    Call, Content, Problem, Reply, account, audit, challenges, devices, factors, notices, policy, public_docs,
+    sessions, settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -68,6 +68,8 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         settings::list,
         settings::update,
         settings::reset,
+        notices::list,
+        notices::retry,
     )
 )]
 struct Document;

@@ -12,6 +12,7 @@ mod policy_dir;
 mod settings;
 mod sign_in;
 mod site;
+mod webhook;
 mod workload;
 mod yubico;
 
@@ -24,6 +25,7 @@ pub use policy_dir::{PolicyDirError, read_policy_dir};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
 pub use site::Site;
+pub use webhook::WebhookSettings;
 pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};
 pub use yubico::YubicoSettings;
 

@@ -315,6 +315,7 @@ const RESOURCES: &[Resource] = &[
     Resource::UserRole,
     Resource::ApiTokenRole,
     Resource::Setting,
+    Resource::Notice,
     Resource::AuditLog,
     Resource::EnvVar,
     Resource::DeployApproval,
@@ -344,6 +345,7 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::ApiToken
         | Resource::ApiTokenRole
         | Resource::Setting
+        | Resource::Notice
         | Resource::AuditLog => false,
     }
 }

@@ -136,6 +136,11 @@ pub static API: &[Row] = &[
     Row::new(Kind::Delete, "/api/v1/settings/{setting}", "setting:reset", R::Setting, &["settings-admin"])
         .by_gateway()
         .headers(IF_MATCH),
+    // What others must hear of.
+    Row::new(Kind::Get, "/api/v1/outbox", "notice:list", R::Rack, &["settings-read"])
+        .by_gateway()
+        .query(&["state", "cursor", "limit"]),
+    Row::new(Kind::Post, "/api/v1/outbox/{notice}/retry", "notice:retry", R::Notice, &["settings-admin"]).by_gateway(),
 ];
 
 const SIGN_IN_GROUP: &[&str] = &["sign-in"];

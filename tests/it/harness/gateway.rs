@@ -158,6 +158,7 @@ pub async fn launch_with(db: &Db, rack: SocketAddr, change: impl FnOnce(Launch) 
         sign_in: None,
         workloads: WorkloadSettings::default(),
         yubico: None,
+        webhook: None,
         catalog: Catalog::unpinned(),
         anchors: None,
         admins: Vec::new(),
