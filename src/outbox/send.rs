@@ -23,6 +23,8 @@ const TURN: &str = "outbox";
 const EVERY: Duration = Duration::from_secs(1);
 /// How long to wait when another process sends, or the database does not answer.
 const BUSY: Duration = Duration::from_secs(5);
+/// How often is looked what can be skipped, where there is nobody to send to.
+const OFF: Duration = Duration::from_secs(60);
 /// Looks between two counts of what there is.
 const COUNT_EVERY: u32 = 10;
 /// Notices of one turn.
@@ -44,6 +46,8 @@ const DEAD: time::Duration = time::Duration::days(7);
 pub enum Round {
     /// Nothing was to be done.
     Idle,
+    /// There is nobody to send to.
+    Off,
     /// Another process sends.
     Busy,
     /// So many attempts were made.
@@ -100,11 +104,12 @@ impl Outbox {
     /// One look, and how long to wait for the next one.
     async fn look(&self, looks: &mut u32) -> Duration {
         let round = self.round().await;
-        let count = *looks == 0 || matches!(round, Ok(Round::Tried(_)));
+        let count = *looks == 0 || matches!(round, Ok(Round::Tried(_) | Round::Off));
         *looks = looks.saturating_add(1) % COUNT_EVERY;
         let counted = if count { self.count().await } else { Ok(()) };
         match round.and_then(|round| counted.map(|()| round)) {
             Ok(Round::Idle) => EVERY,
+            Ok(Round::Off) => OFF,
             Ok(Round::Busy) => BUSY,
             Ok(Round::Tried(_)) => Duration::ZERO,
             Err(error) if error.is_unavailable() => {
@@ -145,7 +150,7 @@ impl Outbox {
         if skipped > 0 {
             tracing::debug!(skipped, "nobody is there to send notices to");
         }
-        Ok(Round::Idle)
+        Ok(Round::Off)
     }
 
     /// Counts what there is.

@@ -41,7 +41,7 @@ impl OutboxState {
         if late > LATE {
             return Some(format!("the oldest notice has waited for {late} seconds{because}"));
         }
-        (self.counts.dead > 0).then(|| format!("{} notices were given up in the last seven days", self.counts.dead))
+        (self.counts.dead > 0).then(|| format!("notices given up in the last seven days: {}", self.counts.dead))
     }
 }
 
@@ -93,6 +93,6 @@ mod tests {
         assert_eq!(state(true, -5, 0, None).oldest_s(now), 0, "a clock that is ahead");
         let late = state(true, 901, 2, Some("down")).problem(now).unwrap();
         assert_eq!(late, "the oldest notice has waited for 901 seconds: down");
-        assert!(state(true, 0, 2, None).problem(now).unwrap().starts_with("2 notices were given up"));
+        assert!(state(true, 0, 2, None).problem(now).unwrap().ends_with("given up in the last seven days: 2"));
     }
 }
