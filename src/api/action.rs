@@ -84,4 +84,6 @@ actions! {
     AppSettingList = "app-setting:list",
     AppSettingUpdate = "app-setting:update",
     AppSettingReset = "app-setting:reset",
+    NoticeList = "notice:list",
+    NoticeRetry = "notice:retry",
 }

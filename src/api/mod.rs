@@ -19,6 +19,7 @@ mod environment;
 mod factor_page;
 mod factors;
 mod limit;
+mod notices;
 pub mod openapi;
 mod page;
 mod parts;
@@ -122,6 +123,8 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::AppSettingList, _, _>(app_settings::list),
         guarded::<action::AppSettingUpdate, _, _>(app_settings::update),
         guarded::<action::AppSettingReset, _, _>(app_settings::reset),
+        guarded::<action::NoticeList, _, _>(notices::list),
+        guarded::<action::NoticeRetry, _, _>(notices::retry),
         guarded::<action::SessionEnd, _, _>(sign_in::session_end),
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])

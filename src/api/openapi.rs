@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, app_settings, audit, challenges, devices, environment, factors, policy,
-    public_docs, sessions, settings, tokens, users,
+    Call, Content, Problem, Reply, account, app_settings, audit, challenges, devices, environment, factors, notices,
+    policy, public_docs, sessions, settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -72,6 +72,8 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         app_settings::list,
         app_settings::update,
         app_settings::reset,
+        notices::list,
+        notices::retry,
     )
 )]
 struct Document;

@@ -159,6 +159,11 @@ pub static API: &[Row] = &[
     Row::new(Kind::Delete, "/api/v1/apps/{app}/settings/{setting}", "app-setting:reset", R::AppSetting, SETTINGS)
         .by_gateway()
         .headers(IF_MATCH),
+    // What others must hear of.
+    Row::new(Kind::Get, "/api/v1/outbox", "notice:list", R::Rack, &["settings-read"])
+        .by_gateway()
+        .query(&["state", "cursor", "limit"]),
+    Row::new(Kind::Post, "/api/v1/outbox/{notice}/retry", "notice:retry", R::Notice, &["settings-admin"]).by_gateway(),
 ];
 
 const SIGN_IN_GROUP: &[&str] = &["sign-in"];

@@ -112,6 +112,8 @@ pub enum Resource {
     ApiTokenRole,
     /// `{setting}` of the gateway.
     Setting,
+    /// `{notice}`: what others must hear of.
+    Notice,
     /// The gateway's record of what happened; the id is that of the rack.
     AuditLog,
     /// `{app}`, `{key}`: one variable of an app's environment.
@@ -146,6 +148,7 @@ impl Resource {
             Self::ApiToken => "ApiToken",
             Self::ApiTokenRole => "ApiTokenRole",
             Self::Setting => "Setting",
+            Self::Notice => "Notice",
             Self::AuditLog => "AuditLog",
             Self::EnvVar => "EnvVar",
             Self::DeployApproval => "DeployApproval",
@@ -177,6 +180,7 @@ impl Resource {
             Self::ApiToken => &[P("token")],
             Self::ApiTokenRole => &[P("token"), P("role")],
             Self::Setting => &[P("setting")],
+            Self::Notice => &[P("notice")],
             Self::EnvVar => &[P("app"), P("key")],
             Self::DeployApproval => &[P("app"), P("approval")],
             Self::AppSetting => &[P("app"), P("setting")],
