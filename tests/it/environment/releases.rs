@@ -85,7 +85,8 @@ const CASES: &[(&str, &str, Then)] = &[
     ("admin", "GREETING=hello\nSECRET_KEY=x********", Refused(400, "holds a mask and more")),
     ("admin", "GREETING=hello\nSECRET_KEY= ********@{R}", Refused(400, "holds a mask and more")),
     // What the rack would not read as it was meant.
-    ("admin", "KEY=-----BEGIN\nMIIB/x+y=\nend", Refused(400, "several lines")),
+    ("admin", "KEY=-----BEGIN X-----\nMIIB/x+y=\nend", Refused(400, "several lines")),
+    ("admin", "KEY=-----BEGIN X-----\nMIIBxy=\nend", Refused(400, "the value of KEY has a line break")),
     ("admin", "A B=1", Refused(400, "the name")),
     ("admin", "A=1\r\r\nB=1", Refused(400, "the value of A has a line break")),
 ];
