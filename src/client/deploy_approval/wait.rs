@@ -69,7 +69,11 @@ async fn decided(caller: &Caller<'_>, app: &str, id: &str, timeout: Duration) ->
         let left = end.saturating_duration_since(Instant::now());
         match ask(caller, app, id, left.min(QUESTION)).await {
             Ok(whole) if !is_pending(&whole) || Instant::now() >= end => return Ok(whole),
-            Ok(_) => failures = 0,
+            Ok(_) => {
+                // Before its time: not again at once.
+                failures = 0;
+                tokio::time::sleep(PAUSE.min(left)).await;
+            }
             // What breaks off says nothing.
             Err(error) if is_passing(&error) && failures < PATIENCE && Instant::now() < end => {
                 failures += 1;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rack_gateway::config::{AppSettings, Catalog};
+use rack_gateway::config::{APP_SETTINGS, AppSettings, Catalog, SETTINGS, SettingKind};
 use rack_gateway::http::Launch;
 use rack_gateway::store::{SettingRow, StoreError};
 use serde_json::{Value, json};
 
-use super::{ask, machine, plain, silent, with};
+use super::{ask, machine, plain, with};
 use crate::harness::gateway::launch_with;
+use crate::harness::policies::repository;
 use crate::harness::{Db, Gateway};
 use crate::rows::CountingRack;
 use crate::sign_in::Send;
@@ -119,8 +120,8 @@ async fn what_is_no_value_is_refused_when_it_is_written() {
     for (target, status) in [
         ("/api/v1/apps/shop/settings/allow_destructive_actions", 404),
         ("/api/v1/apps/shop/settings/unknown", 404),
-        ("/api/v1/apps/Shop/settings/deploy_commands", 404),
-        ("/api/v1/apps/my_shop/settings/deploy_commands", 404),
+        ("/api/v1/apps/Shop/settings/deploy_commands", 400),
+        ("/api/v1/apps/my_shop/settings/deploy_commands", 400),
         ("/api/v1/settings/deploy_commands", 404),
     ] {
         ask(&gateway, &admin, put(target, &json!([]), 0), status).await;
@@ -198,6 +199,34 @@ async fn what_cannot_be_read_is_an_error(db: Db) {
     gateway.stop_and_verify().await;
 }
 
+/// The manual has each with its default, and no other.
+#[test]
+fn the_manual_has_every_setting() {
+    let text = std::fs::read_to_string(repository().join("docs/settings.md")).unwrap();
+    let (gateway, app) = text.split_once("## Of one app").unwrap();
+    let (app, _) = app.split_once("## What became").unwrap();
+    for (part, settings) in [(gateway.split_once("## Of the gateway").unwrap().1, SETTINGS), (app, APP_SETTINGS)] {
+        let rows: Vec<Vec<&str>> = part
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.split(" | ").map(|cell| cell.trim_matches(|c| " |`".contains(c))).collect())
+            .collect();
+        let names: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+        assert_eq!(names, settings.iter().map(|setting| setting.name).collect::<Vec<_>>());
+        for (row, setting) in rows.iter().zip(settings) {
+            let default = match setting.default() {
+                Value::String(word) => word,
+                Value::Array(_) | Value::Object(_) => "none".to_owned(),
+                other => other.to_string(),
+            };
+            assert_eq!(row[1], default, "{}", setting.name);
+            if let SettingKind::Integer { min, max } = setting.kind {
+                assert_eq!(row[2], format!("{min}–{max}"), "{}", setting.name);
+            }
+        }
+    }
+}
+
 /// A token for one app asks about that one only; no machine changes anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_held_to_its_apps() {
@@ -216,7 +245,6 @@ async fn a_token_is_held_to_its_apps() {
     let target = format!("{SHOP}/deploy_commands");
     let refused = ask(&gateway, &admin, put(&target, &json!(["bin/migrate"]), 0), 403).await;
     assert!(refused["error"].as_str().unwrap().contains("machines do not administer"), "{refused}");
-    drop(silent(&gateway));
     let stranger = put(&target, &json!([]), 0).to(gateway.addr()).await;
     assert_eq!(stranger.status(), 401);
     let viewer = with(gateway.token("viewer"), Send::get(SHOP)).to(gateway.addr()).await;
