@@ -24,6 +24,12 @@ pub mod http;
 #[cfg(feature = "server")]
 pub mod identity;
 #[cfg(feature = "server")]
+pub mod mask;
+#[cfg(feature = "server")]
+pub mod outbox;
+#[cfg(feature = "server")]
+pub mod outward;
+#[cfg(feature = "server")]
 pub mod pages;
 #[cfg(feature = "server")]
 pub mod pdp;

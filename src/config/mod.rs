@@ -14,6 +14,7 @@ mod setting;
 mod settings;
 mod sign_in;
 mod site;
+mod webhook;
 mod workload;
 mod yubico;
 
@@ -28,6 +29,7 @@ pub use setting::{Setting, SettingKind, SettingOrigin};
 pub use settings::{Config, ConfigErrors, Pin, RackSettings, Trust, is_email};
 pub use sign_in::{GOOGLE_ISSUER, ProviderHttp, SignInSettings, is_loopback, provider_url};
 pub use site::Site;
+pub use webhook::WebhookSettings;
 pub use workload::{FactClaims, Pattern, WorkloadIssuer, WorkloadSettings};
 pub use yubico::YubicoSettings;
 

@@ -320,6 +320,7 @@ const RESOURCES: &[Resource] = &[
     Resource::UserRole,
     Resource::ApiTokenRole,
     Resource::Setting,
+    Resource::Notice,
     Resource::AuditLog,
     Resource::EnvVar,
     Resource::DeployApproval,
@@ -351,6 +352,7 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::ApiToken
         | Resource::ApiTokenRole
         | Resource::Setting
+        | Resource::Notice
         | Resource::AuditLog => false,
     }
 }

@@ -10,6 +10,7 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
 use crate::identity::IdentifyError;
+use crate::mask;
 use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 use crate::store::StoreError;
@@ -62,7 +63,11 @@ impl Classified {
             }
         };
         let prepared = self.prepare(payload).await;
-        let accepted = &self.identified.accepted;
+        let accepted = &mut self.identified.accepted;
+        let exec = facts::exec(self.matched.row(), accepted.request.headers());
+        if let Some(exec) = exec.as_ref().filter(|exec| !exec.command.is_empty()) {
+            accepted.trace.facts.insert("command", mask::scrub_hard(&exec.command));
+        }
         let context = Context {
             now: accepted.trace.at,
             source_ip: accepted.trace.source_ip,
@@ -73,7 +78,7 @@ impl Classified {
             break_glass: String::new(),
             audit: facts::audit(gate),
             settings,
-            exec: facts::exec(self.matched.row(), accepted.request.headers()),
+            exec,
         };
         Ok(Gathered {
             classified: self,

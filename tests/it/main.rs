@@ -18,6 +18,7 @@ mod harness;
 mod identity;
 mod idp;
 mod oidc;
+mod outbox;
 mod pages;
 mod process;
 mod replay;
