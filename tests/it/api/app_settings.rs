@@ -235,7 +235,7 @@ async fn a_token_is_held_to_its_apps() {
     let gateway = Gateway::start(&db, rack.addr).await;
     let made = json!({ "name": "watcher", "roles": ["auditor"], "expires_in_days": 1, "apps": ["shop"] });
     let made = ask(&gateway, gateway.token("admin"), Send::json("POST", "/api/v1/api-tokens", &made), 201).await;
-    let token = made["token"].as_str().unwrap();
+    let token = made["secret"].as_str().unwrap();
     ask(&gateway, token, Send::get(SHOP), 200).await;
     for other in ["/api/v1/apps/scratch/settings", "/api/v1/settings"] {
         let refused = ask(&gateway, token, Send::get(other), 403).await;
