@@ -73,7 +73,13 @@ async fn a_setting_of_an_app_is_changed_and_let_go(db: Db) {
     let change = gateway.records_about("app-setting:update").await;
     let last = change.iter().rfind(|record| record["kind"] == "admin").unwrap();
     assert_eq!(last["detail"]["to_sha256"], hex::encode(<sha2::Sha256 as sha2::Digest>::digest(long.to_string())));
-    assert_eq!(rack.take(), 0);
+    // A secret in a command is in force, and in no record.
+    let secret = json!(["bin/seed --password=tr0ub4dor-3"]);
+    ask(&gateway, &admin, put(&target, &secret, 1), 200).await;
+    ask(&gateway, &admin, plain("DELETE", &target).header("If-Match", "\"v2\""), 204).await;
+    let leaked =
+        gateway.records().await.iter().filter(|one| String::from_utf8_lossy(&one.canon).contains("tr0ub4dor")).count();
+    assert_eq!((leaked, rack.take()), (0, 0));
     gateway.stop_and_verify().await;
 }
 
@@ -94,7 +100,6 @@ async fn what_is_no_value_is_refused_when_it_is_written() {
         ("deploy_commands", json!([1]), "list"),
         ("deploy_commands", json!(["x".repeat(4097)]), "list"),
         ("deploy_commands", json!(null), "list"),
-        ("protected_env_vars", json!(["A*"]), "names of variables"),
         ("protected_env_vars", json!(["A B"]), "names of variables"),
         ("protected_env_vars", json!(["A=B"]), "names of variables"),
         ("protected_env_vars", json!({ "A": 1 }), "names of variables"),
