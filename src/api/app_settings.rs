@@ -8,6 +8,7 @@ use super::endpoint::Answer;
 use super::settings::{NewValue, SettingView, Settings, pinned, version};
 use super::{Call, Problem, Reply};
 use crate::config::{APP_SETTINGS, Catalog, Setting, is_app_name};
+use crate::mask;
 use crate::store::SettingRow;
 
 /// Most bytes of a text that a record keeps whole.
@@ -33,6 +34,15 @@ pub(super) async fn list(call: Call<AppSettingList>) -> Answer {
     let catalog = &call.services().catalog;
     let items = APP_SETTINGS.iter().map(|setting| view(app, setting, stored(setting.name), catalog)).collect();
     Reply::json(&Settings { items })
+}
+
+/// A value as a record shows it: a command may hold a secret.
+fn shown(value: &Value) -> String {
+    match value.as_array() {
+        Some(texts) => texts.iter().map(|text| mask::scrub(text.as_str().unwrap_or_default())).collect::<Value>(),
+        None => value.clone(),
+    }
+    .to_string()
 }
 
 /// A setting of an app that may be changed.
@@ -65,10 +75,10 @@ impl<'a> Changing<'a> {
     async fn record<A: Action>(&self, call: &Call<A>, to: &Value) -> Result<(), Problem> {
         let catalog = &call.services().catalog;
         let (from, _) = catalog.app_value(self.app, self.setting, self.stored.as_ref().map(|row| &row.value));
-        let (from, to) = (from.to_string(), to.to_string());
+        let digest = hex::encode(Sha256::digest(to.to_string()));
+        let (from, to) = (shown(&from), shown(to));
         let mut change = vec![("app", self.app), ("setting", self.setting.name), ("from", &*from), ("to", &*to)];
         // A record keeps the beginning of what is long: the digest proves what it was.
-        let digest = hex::encode(Sha256::digest(&to));
         if to.len() > RECORDED {
             change.push(("to_sha256", &digest));
         }

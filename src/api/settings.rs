@@ -64,7 +64,7 @@ impl SettingView {
             SettingKind::Choice(words) => (None, None, Some(words)),
             SettingKind::Roles
             | SettingKind::Boolean
-            | SettingKind::Names { .. }
+            | SettingKind::Names
             | SettingKind::Commands
             | SettingKind::Images => (None, None, None),
         };

@@ -12,7 +12,7 @@ use super::setting::{Initial, Setting, SettingKind, is_label};
 pub struct AppSettings {
     /// Commands that may be run under a deploy approval, byte for byte. None are when it is empty.
     pub deploy_commands: Vec<String>,
-    /// Variables that nobody changes through the gateway, and nobody sees.
+    /// Variables that nobody changes through the gateway, and nobody sees; `*` stands for any characters.
     pub protected_env_vars: Vec<String>,
     /// Variables that are secret though their name does not say so; `*` stands for any characters.
     pub secret_env_vars: Vec<String>,
@@ -57,13 +57,13 @@ pub static APP_SETTINGS: &[Setting] = &[
     ),
     of_app(
         PROTECTED,
-        SettingKind::Names { patterns: false },
+        SettingKind::Names,
         Initial::Nothing,
-        "Variables that nobody changes through the gateway, and nobody sees",
+        "Variables that nobody changes through the gateway, and nobody sees; `*` stands for any characters",
     ),
     of_app(
         SECRETS,
-        SettingKind::Names { patterns: true },
+        SettingKind::Names,
         Initial::Nothing,
         "Variables that are secret though their names do not say so; `*` stands for any characters",
     ),

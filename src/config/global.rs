@@ -111,7 +111,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: SECRETS,
         variable: "RGW_SETTING_SECRET_ENV_VARS",
-        kind: SettingKind::Names { patterns: true },
+        kind: SettingKind::Names,
         default: Initial::Nothing,
         description: "Variables that are secret in every app though their names do not say so; `*` stands for any \
                       characters",

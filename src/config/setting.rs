@@ -19,11 +19,8 @@ pub enum SettingKind {
     Roles,
     /// `true` or `false`.
     Boolean,
-    /// Names of variables of an environment, possibly none.
-    Names {
-        /// Whether `*` may stand for any characters.
-        patterns: bool,
-    },
+    /// Names of variables of an environment, in which `*` stands for any characters, possibly none.
+    Names,
     /// Command lines, possibly none.
     Commands,
     /// Service → regular expression for its image, possibly none.
@@ -97,7 +94,7 @@ impl Setting {
             SettingKind::Choice(words) => unless(value.as_str().is_some_and(|word| words.contains(&word))),
             SettingKind::Roles => unless(list(value).is_some_and(|roles| roles.len() <= MOST_ROLES)),
             SettingKind::Boolean => unless(value.is_boolean()),
-            SettingKind::Names { patterns } => unless(each(value, |name| is_variable(name, patterns))),
+            SettingKind::Names => unless(each(value, is_variable)),
             SettingKind::Commands => unless(each(value, is_command)),
             SettingKind::Images => images(value),
         };
@@ -116,8 +113,8 @@ impl Setting {
             SettingKind::Integer { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
             SettingKind::Boolean => text.parse::<bool>().map_or(Value::Null, Value::from),
             SettingKind::Choice(_) => json!(text),
-            SettingKind::Names { .. } if text.trim_start().starts_with('[') => as_json(),
-            SettingKind::Roles | SettingKind::Names { .. } => {
+            SettingKind::Names if text.trim_start().starts_with('[') => as_json(),
+            SettingKind::Roles | SettingKind::Names => {
                 text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
             }
             SettingKind::Commands | SettingKind::Images => as_json(),
@@ -139,8 +136,8 @@ fn each(value: &Value, is_good: impl Fn(&str) -> bool) -> bool {
     list(value).is_some_and(|texts| texts.len() <= MOST && texts.into_iter().all(is_good))
 }
 
-fn is_variable(name: &str, patterns: bool) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') || (patterns && c == '*');
+fn is_variable(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*');
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain)
 }
 
@@ -187,8 +184,7 @@ impl SettingKind {
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::Roles => "a list of declared roles".to_owned(),
             Self::Boolean => "true or false".to_owned(),
-            Self::Names { patterns: false } => format!("a list of at most {MOST} names of variables"),
-            Self::Names { patterns: true } => {
+            Self::Names => {
                 format!("a list of at most {MOST} names of variables, in which * may stand for any characters")
             }
             Self::Commands => format!("a list of at most {MOST} commands of one line, without spaces at the ends"),
@@ -204,7 +200,7 @@ impl SettingKind {
             Self::Choice(_) => "choice",
             Self::Roles => "roles",
             Self::Boolean => "boolean",
-            Self::Names { .. } => "names",
+            Self::Names => "names",
             Self::Commands => "commands",
             Self::Images => "images",
         }
