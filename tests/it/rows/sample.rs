@@ -122,7 +122,7 @@ async fn serve(mut wire: Wire, rack: CountingRack) {
 }
 
 /// A socket that opens and ends: 101, then the empty binary frame.
-fn upgraded(key: &str) -> Vec<u8> {
+pub fn upgraded(key: &str) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let mut out = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
