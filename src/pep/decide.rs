@@ -104,7 +104,7 @@ impl Gathered {
     }
 
     fn pass(self, gate: &Gate, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
-        let Self { classified, prepared, context, reader, mut followers, .. } = self;
+        let Self { classified, prepared, context, reader, mut followers, also, .. } = self;
         let Classified { identified, matched, resource } = classified;
         let Identified { accepted: Accepted { trace, request, .. }, presented, known, .. } = identified;
         let row = matched.row();
@@ -128,6 +128,7 @@ impl Gathered {
                     context,
                     body,
                     reader: Some(reader),
+                    also: also.into_iter().map(|also| (also.row.action, also.resource.id)).collect(),
                 };
                 OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
             }

@@ -13,6 +13,7 @@ use crate::identity::IdentifyError;
 use crate::mask;
 use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
+use crate::store::StoreError;
 
 use super::errand::Reader;
 use super::facts;
@@ -54,13 +55,13 @@ impl Classified {
         payload: &mut Payload,
         reader: Rc<dyn Reader>,
     ) -> Result<Gathered, Box<Stopped>> {
-        match facts::about(gate, &self.resource).await {
-            Ok(about) => self.resource.about = about,
+        let settings = match self.look_up(gate).await {
+            Ok(settings) => settings,
             Err(error) => {
                 let refusal = Refusal::Credential(IdentifyError::Unavailable(error));
                 return Err(Stopped::new(self.identified.accepted.trace, refusal));
             }
-        }
+        };
         let prepared = self.prepare(payload).await;
         let accepted = &mut self.identified.accepted;
         let exec = facts::exec(self.matched.row(), accepted.request.headers());
@@ -76,7 +77,7 @@ impl Classified {
             approval: Approval::none(),
             break_glass: String::new(),
             audit: facts::audit(gate),
-            settings: Settings::default(),
+            settings,
             exec,
         };
         Ok(Gathered {
@@ -90,6 +91,12 @@ impl Classified {
             pinned: None,
             followers: Vec::new(),
         })
+    }
+
+    /// What the database knows of the resource, and of what the row depends on.
+    async fn look_up(&mut self, gate: &Gate) -> Result<Settings, StoreError> {
+        self.resource.about = facts::about(gate, &self.resource).await?;
+        facts::settings(gate, self.matched.row()).await
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {

@@ -70,7 +70,7 @@ impl Redact {
             context: Context { exec: None, ..of.context.clone() },
             app: of.app.map(str::to_owned),
             look: Look::granted(Rc::clone(of.reader), of.trace.request_id.clone()),
-            sent: sent(of.row, of.prepared),
+            sent: sent(of.prepared),
         }))
     }
 
@@ -318,8 +318,8 @@ fn entries(names: &BTreeSet<String>) -> Vec<BTreeMap<String, String>> {
 }
 
 /// The values of a form: those of an environment one by one.
-fn sent(row: &Row, prepared: &Prepared) -> Vec<SecretString> {
-    let (PreparedBody::Bytes(body), routes::Body::Form { keys, .. }) = (&prepared.body, row.contract.body) else {
+fn sent(prepared: &Prepared) -> Vec<SecretString> {
+    let (PreparedBody::Bytes(body), routes::Body::Form { keys, .. }) = (&prepared.body, prepared.outgoing.body) else {
         return Vec::new();
     };
     let Ok(form) = routes::form(keys, body) else { return Vec::new() };

@@ -23,9 +23,9 @@ pub(super) async fn rules(gate: &Gate, look: &Look, app: &str) -> Result<Rules, 
     })?;
     let of = |names: &[String]| Rules::new(&settings.secret_env_vars, &settings.protected_env_vars, names);
     Ok(match look.config(app, ENV_MASK).await {
-        Ok(config) => match names(&config) {
-            Some(names) => of(&names),
-            None => of(&[]).with_all_secret(),
+        Ok(config) => match config.get("value").and_then(serde_json::Value::as_str).map(names) {
+            Some(names) if names.len() <= NAMES => of(&names),
+            _ => of(&[]).with_all_secret(),
         },
         Err(ErrandError::Missing) => of(&[]),
         Err(error) => {
@@ -36,9 +36,6 @@ pub(super) async fn rules(gate: &Gate, look: &Look, app: &str) -> Result<Rules, 
 }
 
 /// Names with commas between them.
-fn names(config: &serde_json::Value) -> Option<Vec<String>> {
-    let value = config.get("value")?.as_str()?;
-    let names: Vec<String> =
-        value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    (names.len() <= NAMES).then_some(names)
+pub(super) fn names(text: &str) -> Vec<String> {
+    text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }

@@ -1,7 +1,7 @@
 //! The gateway's own rows under `/api/v1` and `/app`: the management API and the pages behind
 //! sign-in. Each has exactly one handler, which nothing reaches but a decision.
 
-use super::row::{Keys, Kind, Resource as R, Row};
+use super::row::{Keys, Kind, Redactor, Resource as R, Row};
 
 /// Most bytes of a JSON body.
 const JSON_MAX: usize = 64 << 10;
@@ -32,6 +32,8 @@ const EXPORT: &[&str] = &[
 const BEFORE: &[&str] = &["before-factor"];
 const ACCOUNT_BEFORE: &[&str] = &["account", "before-factor"];
 const FACTORS: &[&str] = &["own-factors"];
+
+const SETTINGS: &[&str] = &["settings-admin"];
 
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
@@ -124,6 +126,7 @@ pub static API: &[Row] = &[
     // Sent on as `release:create`, which is asked for as well.
     Row::new(Kind::Put, "/api/v1/apps/{app}/env", "environment:update", R::App, &["deploy"])
         .json(ENV_MAX)
+        .redact(Redactor::Release)
         .keys(Keys::Variables),
     // The log of what happened.
     Row::new(Kind::Get, "/api/v1/audit/records", "audit:search", R::AuditLog, AUDIT).by_gateway().query(SEARCH),
@@ -145,6 +148,15 @@ pub static API: &[Row] = &[
         .json(JSON_MAX)
         .headers(IF_MATCH),
     Row::new(Kind::Delete, "/api/v1/settings/{setting}", "setting:reset", R::Setting, &["settings-admin"])
+        .by_gateway()
+        .headers(IF_MATCH),
+    // What is set for one app.
+    Row::new(Kind::Get, "/api/v1/apps/{app}/settings", "app-setting:list", R::App, &["settings-read"]).by_gateway(),
+    Row::new(Kind::Put, "/api/v1/apps/{app}/settings/{setting}", "app-setting:update", R::AppSetting, SETTINGS)
+        .by_gateway()
+        .json(JSON_MAX)
+        .headers(IF_MATCH),
+    Row::new(Kind::Delete, "/api/v1/apps/{app}/settings/{setting}", "app-setting:reset", R::AppSetting, SETTINGS)
         .by_gateway()
         .headers(IF_MATCH),
 ];

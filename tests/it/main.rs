@@ -10,6 +10,7 @@ mod audit_api;
 mod client;
 mod compile_fail;
 mod dev_rack;
+mod environment;
 mod evidence;
 mod factors;
 mod failure;
