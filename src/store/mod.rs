@@ -15,6 +15,8 @@ use tokio::runtime::{Handle, Runtime};
 
 mod anchor;
 mod append;
+mod approval;
+mod approval_change;
 mod backup_code;
 mod challenge;
 mod challenge_kind;
@@ -45,6 +47,7 @@ mod value;
 mod words;
 
 pub use anchor::{AnchorRow, EpochRow};
+pub use approval::{ApprovalFilter, ApprovalRow, ApprovalState, NewApproval, Party, Vote};
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
 pub use challenge::{ChallengeReason, ChallengeRow, NewChallenge};
 pub use challenge_kind::{Needs, Way};
