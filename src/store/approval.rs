@@ -19,7 +19,7 @@ pub(super) mod entity {
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "deploy_approvals")]
-    pub struct Model {
+    pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
         pub app: String,
@@ -49,7 +49,7 @@ pub(super) mod entity {
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub(crate) enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -59,7 +59,7 @@ pub(super) mod vote {
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "deploy_approval_votes")]
-    pub struct Model {
+    pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub approval_id: String,
         #[sea_orm(primary_key, auto_increment = false)]
@@ -69,7 +69,7 @@ pub(super) mod vote {
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+    pub(crate) enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -340,9 +340,7 @@ impl ApprovalFilter {
 fn is_in(state: ApprovalState, now: Option<OffsetDateTime>) -> SimpleExpr {
     let stored = Column::State.eq(state.as_str());
     match (state, now) {
-        (ApprovalState::Pending | ApprovalState::Approved, Some(now)) => {
-            stored.and(Column::ExpiresAt.gt(second(now)))
-        }
+        (ApprovalState::Pending | ApprovalState::Approved, Some(now)) => stored.and(Column::ExpiresAt.gt(second(now))),
         (ApprovalState::Expired, Some(now)) => stored.or(is_live().and(Column::ExpiresAt.lte(second(now)))),
         _ => stored,
     }
