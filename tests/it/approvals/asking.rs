@@ -60,7 +60,8 @@ async fn one_commit_of_two_apps_is_two_requests(db: Db) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_deploy_is_not_asked_for() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let ci = scene.gateway.token("cicd").to_owned();
     let like = |end: &str| format!("{}{end}", &COMMIT[..40 - end.len()]);
     let commits = ["", "%", "_", "0", "HEAD", "main", &COMMIT[..7], &COMMIT[..39], &like("%"), &like("_"), &like("g")];
@@ -107,7 +108,8 @@ async fn what_is_no_deploy_is_not_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn approvers_see_which_variables_will_change() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let ci = scene.gateway.token("cicd").to_owned();
     let set =
         Send { body: "env=GREETING%3Dhi%0AADDED%3Dplanted-value".to_owned(), ..plain("POST", "/apps/myapp/releases") };

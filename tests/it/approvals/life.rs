@@ -175,7 +175,7 @@ async fn a_quorum_is_of_different_people(db: Db) {
 
 async fn time_ends_what_nobody_does(db: Db) {
     let scene = Scene::new(&db).await;
-    let (_, ci) = scene.token_of(&scene.admin().await, "ci").await;
+    let (_, ci) = scene.token_of(&scene.admin().await, "runner").await;
     let made = scene.request(&ci, &wanted(COMMIT), 201).await;
     let other = scene.request(&ci, &wanted(&"f".repeat(40)), 201).await;
     scene.pass(Duration::hours(24) - Duration::seconds(30));

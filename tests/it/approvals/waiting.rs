@@ -72,7 +72,8 @@ async fn whoever_waits_is_told_when_it_is_decided(db: Db) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_has_an_end() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let ci = scene.gateway.token("cicd").to_owned();
     let made = scene.request(&ci, &wanted(COMMIT), 201).await;
     let told = scene.ask(&ci, Send::get(&format!("{}/wait?timeout=1", path(&made))), 200).await;
@@ -93,9 +94,10 @@ async fn waiting_has_an_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_shut_out_is_told_nothing() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let admin = scene.gateway.token("admin").to_owned();
-    let (id, ci) = scene.token_of(&scene.admin().await, "ci").await;
+    let (id, ci) = scene.token_of(&scene.admin().await, "runner").await;
     let made = scene.request(&ci, &wanted(COMMIT), 201).await;
     let (mut wire, _) = begin(&scene, &ci, &made, 600).await;
     scene.ask(&admin, plain("DELETE", &format!("/api/v1/api-tokens/{id}")), 204).await;
@@ -106,7 +108,8 @@ async fn whoever_is_shut_out_is_told_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_leaves_its_outcome() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let ci = scene.gateway.token("cicd").to_owned();
     let made = scene.request(&ci, &wanted(COMMIT), 201).await;
     let (wire, head) = begin(&scene, &ci, &made, 600).await;
