@@ -1,14 +1,11 @@
 #!/usr/bin/env python3
 """Verifies an export of the audit log, or the proof of one record, as docs/audit-format.md says.
-
     verify.py BUNDLE --trust trust.json [--anchors DIR] [--expect-fresh SECONDS] [--json]
     verify.py --proof FILE --trust trust.json [--json]
-
 Written from that document; shares no code with the gateway. Needs Python 3.9 and the program `openssl`.
 Exit codes: 0 verified, 1 tampered, 2 incomplete, 3 the check could not be made."""
 import argparse, base64, bisect, hashlib, json, os, re, subprocess, sys, tarfile, tempfile
-import contextlib, functools, multiprocessing.pool, pathlib
-from datetime import datetime, timedelta, timezone
+import contextlib, datetime as dt, functools, multiprocessing.pool, pathlib
 INCOMPLETE = set("version break gap unanchored base tail stale future empty".split())
 LIMIT, SAFE, BAD, EPOCH = 65536, 2**53 - 1, (ValueError, RecursionError), "(?:/epoch-([2-9]|[1-9][0-9]+))?"
 P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
@@ -20,7 +17,7 @@ NAME = re.compile(r"trust\.json|(records|private|anchors)/[0-9]{6}\.jsonl|tile/[
 def need(condition, message):
     if not condition: raise ValueError(message)
 def sha(*parts): return hashlib.sha256(b"".join(parts)).digest()
-def moment(text): return datetime.strptime(text if is_time(text) else "no time", "%Y-%m-%dT%H:%M:%S.%fZ")
+def moment(text): return dt.datetime.strptime(text if is_time(text) else "no time", "%Y-%m-%dT%H:%M:%S.%fZ")
 def public_key(text): return unbase64(text, 91, P256)
 def unbase64(text, length=None, begin=b""):
     raw = base64.b64decode(str(text), validate=True)
@@ -54,9 +51,6 @@ VALUE, LINE, DECLARATION, META = map(fields, (
     "v:one kind:anchor origin:text epoch:place anchor:place size:count root:hash chain:hash signer:hash version:text "
     "prev_checkpoint?:hash prev_meta?:hash made_at:time next_due:time last_ts?:time bundle?:text next_key?:key "
     "development:flag reason:start|interval|count|stop bucket:text region?:text account?:text"))
-# The bytes of a record.
-def no_float(text): need(False, "no integer: %.20s" % text)
-DECODE = json.JSONDecoder(parse_float=no_float, parse_constant=no_float).decode
 ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 def levels(value):
     if type(value) is list: return 1 + max(map(levels, value), default=0)
@@ -64,7 +58,7 @@ def levels(value):
     return need(type(value) in (str, bool) or type(value) is int and -SAFE <= value <= SAFE, "outside the profile") or 0
 def parse(raw):  # the object that these bytes are in the profile; one of BAD for bytes outside of it
     need(len(raw) <= LIMIT, "longer than 65,536 bytes")
-    value = DECODE(raw.decode("utf-8"))
+    value = json.loads(raw.decode("utf-8"))
     need(type(value) is dict and levels(value) <= 8 and ENCODE(value).encode() == raw, "no object in canonical bytes")
     return value
 def once(pairs): return dict(pairs) if len(dict(pairs)) == len(pairs) else need(False, "a key twice")
@@ -78,11 +72,8 @@ def read_record(line):  # (leaf, seq, ts, what matters of it), or (leaf, None, c
         matters = "kind intent result erased epoch private".split() + ["action", "detail"] * (record["seq"] == 1)
         return leaf, record["seq"], moment(record.get("ts")), {name: record.get(name) for name in matters}
     except BAD as error: return leaf, None, "profile", str(error)
-# The tree, and tiles of it.
 def node(left, right): return sha(b"\1", left, right)
-def fold(hashes):
-    while len(hashes) > 1: hashes = [node(*hashes[i:i + 2]) for i in range(0, len(hashes), 2)]
-    return hashes[0]
+def fold(hashes): return fold([node(*hashes[i:i + 2]) for i in range(0, len(hashes), 2)]) if hashes[1:] else hashes[0]
 class Tree:  # the roots of the perfect subtrees, the largest first
     def __init__(self, size=0, peaks=()): self.size, self.peaks = size, list(peaks)
     def add(self, leaf):
@@ -116,7 +107,6 @@ class Tiles:  # those of a bundle; once they are checked, those of the tree of `
                 need(len(hashes) < 256 or fold(hashes) == self.get(level + 1, n), "tile %d of level %d" % (n, level))
         self.size, self.anchor = size, anchor
     def leaf(self, seq): return seq <= self.size and self.get(0, seq - 1) or None
-# Notes and signatures.
 def read_note(raw):  # its text, and its signature lines as (name, key id, signature)
     whole = raw.decode("utf-8")
     need(len(raw) <= LIMIT and not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f]", whole), "too long, or control characters")
@@ -134,7 +124,6 @@ def is_good(key, text, signature):
     return len(signature) <= 72 and done.returncode == 0 and done.stdout.strip() == b"Verified OK"
 def is_signed(note, name, key):
     return bool(found := signatures(note, name, key)) and all(is_good(key, note[0], raw) for raw in found)
-# Checkpoints and metadata: anchors.
 class Anchor:
     def __init__(self, epoch, number, *raw):
         self.epoch, self.number, self.raw, self.where = epoch, number, raw, {"epoch": epoch, "anchor": number}
@@ -194,7 +183,6 @@ def check_anchors(anchors, trust, report, from_one):  # those that are good, eac
             a.keys = force = (own + a.next_keys)[-1:]
             good.append(a)
     return good
-# Personal values.
 def read_value(line):
     try: value = fits(parse(line), VALUE)
     except BAD as error: return str(error)
@@ -206,7 +194,6 @@ def check_values(lines, report):
         elif value[:2] <= before: report("private", "out of order, or twice", record=value[0])
         else: values[value[:2]], before = value[2], value[:2]
     return values
-# The trust file, bundles, and what is in their lines.
 def read_trust(path):
     trust = {"development": False, "breaks": [], **fits(loose(pathlib.Path(path).read_bytes()), TRUST)}
     return {**trust, "keys": [public_key(key["public_key"]) for key in trust["keys"]]}
@@ -220,8 +207,7 @@ def files_of(path):  # the files of a folder or of a tar archive: by name (path 
             need(entry.isdir() or entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and name not in files
                  and not name.startswith("/") and ".." not in name, "no file of a bundle: " + name)
             if not entry.isdir(): files[name] = (path, entry.offset_data, entry.size)
-        rest = read_file((path, archive.offset, -1))
-    need(len(rest) >= 1024 and not rest.strip(b"\0"), "the archive is cut or broken, or goes on after its end")
+        need(len(rest := read_file((path, archive.offset, -1))) >= 1024 and not rest.strip(b"\0"), "the archive is cut")
     return files
 def names(files, begin): return sorted(name for name in files if name.startswith(begin) and NAME.fullmatch(name))
 def read_file(place):
@@ -233,15 +219,12 @@ def read_lines(work):
     return [work[1](line) for line in lines + [rest + b"\n"] * bool(rest)]  # a newline is in no line
 def lines_of(files, pool, read, begin):  # what `read` makes of each line of these files, in order, never far ahead
     work = [(files[name], read) for name in names(files, begin)]
-    for start in range(0, len(work), 32):
-        for items in pool.imap(read_lines, work[start:start + 32]): yield from items
-# The proof of one record.
+    for at in range(0, len(work), 32): yield from (it for out in pool.imap(read_lines, work[at:at + 32]) for it in out)
 def climb(here, index, size, path):  # the root that the path leads to
     need(bool(path) == (size > 1), "a path of another length")
-    if not path: return here
-    half = 1 << (size - 1).bit_length() - 1
+    half = 1 << (size - 1).bit_length() - 1 if path else 0
     if index < half: return node(climb(here, index, half, path[:-1]), path[-1])
-    return node(path[-1], climb(here, index - half, size - half, path[:-1]))
+    return node(path[-1], climb(here, index - half, size - half, path[:-1])) if path else here
 def check_proof(args, trust, report):
     need((raw := pathlib.Path(args.proof).read_bytes()).startswith(b"c2sp.org/tlog-proof@v1\n"), "no proof of a record")
     with report.finds("proof"):
@@ -256,7 +239,6 @@ def check_proof(args, trust, report):
         reached = climb(sha(b"\0", record), index, int(size), [unbase64(line, 32) for line in path])
         need(reached == unbase64(root, 32) and parse(record).get("seq") == index + 1, "another root, or another number")
     return {}
-# Verifying.
 class Report(list):
     def __init__(self): self.codes = set()
     def __call__(self, code, detail, **where):
@@ -370,7 +352,7 @@ def check_files(files, manifest, trust, report):
         if not told or (told["sha256"], told["bytes"]) != (sha(read_file(files[name])).hex(), files[name][2]):
             report("file", "missing, of no known name, or other than the manifest says: " + name)
 def verify(args, trust, report):
-    files, tiles, now = files_of(args.bundle), Tiles(), datetime.now(timezone.utc).replace(tzinfo=None)
+    files, tiles, now = files_of(args.bundle), Tiles(), dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
     manifest = fits(loose(raw := read_file(files["manifest.json"])), MANIFEST)
     check_files(files, manifest, trust, report)
     copy, first, exported = args.anchors, manifest["first"], moment(manifest["made_at"])
@@ -394,22 +376,20 @@ def verify(args, trust, report):
     if not log.count: report("empty", "no records")
     matched, until = log.finish()
     for made, where in [(a.made, a.where) for a in good[-1:]] + [(exported, {})]:
-        late = args.expect_fresh is not None and made < now - timedelta(seconds=args.expect_fresh)
-        if late: report("stale", "made at %s" % made, **where)
-    for a in (a for a in good if a.made > now + timedelta(minutes=5)): report("future", a.meta["made_at"], **a.where)
+        if made < now - dt.timedelta(seconds=args.expect_fresh): report("stale", "made at %s" % made, **where)
+    for a in (a for a in good if a.made > now + dt.timedelta(minutes=5)): report("future", a.meta["made_at"], **a.where)
     return {"good_until": until, "records": log.count, "anchors": len(anchors), "open_intents": len(log.intents),
             "last_good_anchor": matched and {name: getattr(matched, name) for name in ("epoch", "number", "size")},
             "exported_at": manifest["made_at"]}
 def main():
     report, parser = Report(), argparse.ArgumentParser(usage=__doc__)
     options = {"bundle": {"nargs": "?"}, "--proof": {}, "--trust": {"required": True}, "--anchors": {},
-               "--expect-fresh": {"type": int}, "--json": {"action": "store_true"}}
+               "--expect-fresh": {"type": int, "default": 10**10}, "--json": {"action": "store_true"}}
     for name, more in options.items(): parser.add_argument(name, **more)
     parser.error = lambda message: parser.exit(3, "error: %s\n" % message)
     args = parser.parse_args()
     try:
         need((args.bundle is None) != (args.proof is None), "either a bundle or --proof")
-        subprocess.run(["openssl", "version"], check=True, stdout=subprocess.DEVNULL)
         result = (verify if args.proof is None else check_proof)(args, read_trust(args.trust), report)
     except Exception as error:
         parser.error("the check could not be made: %s: %s" % (type(error).__name__, error))

@@ -28,6 +28,10 @@ pub mod identity;
 #[cfg(feature = "server")]
 pub mod mask;
 #[cfg(feature = "server")]
+pub mod outbox;
+#[cfg(feature = "server")]
+pub mod outward;
+#[cfg(feature = "server")]
 pub mod pages;
 #[cfg(feature = "server")]
 pub mod pdp;

@@ -13,6 +13,14 @@ pub const DECISION_SECONDS: &str = "rack_gateway_decision_seconds";
 pub const SOCKETS: &str = "rack_gateway_sockets";
 /// Loads of a policy bundle, by result.
 pub const BUNDLE_LOADS: &str = "rack_gateway_bundle_loads_total";
+/// Notices that wait to be sent.
+pub const OUTBOX_WAITING: &str = "rack_gateway_outbox_waiting";
+/// Notices that were given up in the last seven days.
+pub const OUTBOX_DEAD: &str = "rack_gateway_outbox_dead";
+/// Age in seconds of the oldest notice that waits; 0 when none does.
+pub const OUTBOX_OLDEST_SECONDS: &str = "rack_gateway_outbox_oldest_seconds";
+/// Attempts to send a notice, by result: `sent`, `failed`, `dead`.
+pub const OUTBOX_ATTEMPTS: &str = "rack_gateway_outbox_attempts_total";
 
 /// Sends log lines to standard error: standard output belongs to the audit records.
 ///

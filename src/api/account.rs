@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::action::AccountRead;
 use super::endpoint::Answer;
 use super::{Call, Reply};
-use crate::pdp::ResourceRef;
+use crate::pdp::{About, EnvVar, ResourceRef};
 use crate::routes::{Resource, actions};
 
 /// The answer of `GET /api/v1/whoami`.
@@ -83,5 +83,8 @@ fn sample(kind: Resource, app: &str, rack: &str, own: &str) -> ResourceRef {
         Resource::Tunnel => "any/1".to_owned(),
         _ => params.iter().map(|param| if param.0 == "app" { app } else { "any" }).collect::<Vec<_>>().join("/"),
     };
-    ResourceRef::new(kind, id, of_app.then(|| app.to_owned()))
+    // A variable that is not protected: those that are, nobody sees or sets.
+    let variable = About::EnvVar(EnvVar { secret: false, protected: false });
+    let about = (kind == Resource::EnvVar).then(|| Box::new(variable));
+    ResourceRef { about, ..ResourceRef::new(kind, id, of_app.then(|| app.to_owned())) }
 }

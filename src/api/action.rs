@@ -85,7 +85,13 @@ actions! {
     AuditExport = "audit:export",
     RoleList = "role:list",
     PolicyRead = "policy:read",
+    EnvironmentRead = "environment:read",
     SettingList = "setting:list",
     SettingUpdate = "setting:update",
     SettingReset = "setting:reset",
+    AppSettingList = "app-setting:list",
+    AppSettingUpdate = "app-setting:update",
+    AppSettingReset = "app-setting:reset",
+    NoticeList = "notice:list",
+    NoticeRetry = "notice:retry",
 }

@@ -310,7 +310,7 @@ pub(super) async fn reset(call: Call<FactorReset>) -> Answer {
     let reason = format!("factors reset by {by}");
     // Before: no session that lives enrols anything in the gap. After: none began in it with an old factor.
     let mut revoked = store.credentials_revoke_of_user(&user.id, None, &reason, now).await?;
-    store.factors_reset(&user.id).await?;
+    store.factors_reset(&user.id, by, now).await?;
     revoked = revoked.saturating_add(store.credentials_revoke_of_user(&user.id, None, &reason, now).await?);
     tell(&call, &user.id, "factors-reset", "an administrator took away all your second factors").await;
     Reply::json(&Ended { revoked })

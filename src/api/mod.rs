@@ -6,6 +6,7 @@
 
 mod account;
 pub mod action;
+mod app_settings;
 mod approvals;
 mod audit;
 mod call;
@@ -15,9 +16,11 @@ mod console;
 mod cookie;
 mod devices;
 mod endpoint;
+mod environment;
 mod factor_page;
 mod factors;
 mod limit;
+mod notices;
 pub mod openapi;
 mod page;
 mod parts;
@@ -114,6 +117,7 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::DeployApprovalReject, _, _>(approvals::decide::reject),
         guarded::<action::DeployApprovalExtend, _, _>(approvals::decide::extend),
         guarded::<action::DeployApprovalRevoke, _, _>(approvals::decide::revoke),
+        guarded::<action::EnvironmentRead, _, _>(environment::read),
         guarded::<action::AuditSearch, _, _>(audit::search::search),
         guarded::<action::AuditRead, _, _>(audit::search::read),
         guarded::<action::AuditProve, _, _>(audit::proofs::record),
@@ -125,6 +129,11 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::SettingList, _, _>(settings::list),
         guarded::<action::SettingUpdate, _, _>(settings::update),
         guarded::<action::SettingReset, _, _>(settings::reset),
+        guarded::<action::AppSettingList, _, _>(app_settings::list),
+        guarded::<action::AppSettingUpdate, _, _>(app_settings::update),
+        guarded::<action::AppSettingReset, _, _>(app_settings::reset),
+        guarded::<action::NoticeList, _, _>(notices::list),
+        guarded::<action::NoticeRetry, _, _>(notices::retry),
         guarded::<action::SessionEnd, _, _>(sign_in::session_end),
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])
@@ -135,11 +144,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::routes::{API, CONSOLE, PUBLIC};
+    use crate::routes::{API, CONSOLE, PUBLIC, Serves};
 
     #[test]
     fn every_row_has_one_handler_and_no_handler_is_without_a_row() {
-        let rows: BTreeSet<&str> = CONSOLE.iter().chain(API).map(|row| row.action).collect();
+        let own = CONSOLE.iter().chain(API).filter(|row| row.serves == Serves::Gateway);
+        let rows: BTreeSet<&str> = own.map(|row| row.action).collect();
         assert_eq!(endpoints().actions().collect::<BTreeSet<_>>(), rows);
     }
 

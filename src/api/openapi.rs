@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, approvals, audit, challenges, devices, factors, policy, public_docs,
-    sessions, settings, tokens, users,
+    Call, Content, Problem, Reply, account, app_settings, approvals, audit, challenges, devices, environment, factors,
+    notices, policy, public_docs, sessions, settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -65,6 +65,7 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         approvals::decide::reject,
         approvals::decide::extend,
         approvals::decide::revoke,
+        environment::read,
         audit::search::search,
         audit::search::read,
         audit::proofs::record,
@@ -76,6 +77,11 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         settings::list,
         settings::update,
         settings::reset,
+        app_settings::list,
+        app_settings::update,
+        app_settings::reset,
+        notices::list,
+        notices::retry,
     )
 )]
 struct Document;
@@ -103,7 +109,12 @@ pub fn text() -> Result<String, serde_json::Error> {
     if let (Some(paths), Value::Object(more)) =
         (document.get_mut("paths").and_then(Value::as_object_mut), public_docs::paths())
     {
-        paths.extend(more);
+        for (path, item) in more {
+            match (paths.get_mut(&path).and_then(Value::as_object_mut), item) {
+                (Some(known), Value::Object(item)) => known.extend(item),
+                (_, item) => drop(paths.insert(path, item)),
+            }
+        }
     }
     for row in API {
         if let Some(operation) = operation(&mut document, row) {

@@ -1,11 +1,14 @@
-//! What the description of the API says of endpoints that sign people and CI runs in and out, and of
-//! health: their answers are not made from types.
+//! What the description of the API says of endpoints that sign people and CI runs in and out, of health, and of
+//! what goes on to the rack: their answers are not made from types.
 
 use serde_json::{Value, json};
+
+use super::environment;
 
 /// Their paths.
 pub(super) fn paths() -> Value {
     json!({
+        "/api/v1/apps/{app}/env": { "put": environment::change() },
         "/api/v1/auth/logout": { "post": logout() },
         "/api/v1/auth/cli/confirm": { "post": confirm() },
         "/api/v1/auth/cli/start": { "post": cli_start() },

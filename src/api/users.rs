@@ -206,7 +206,7 @@ pub(super) async fn lock(call: Call<UserLock>) -> Answer {
 pub(super) async fn unlock(call: Call<UserUnlock>) -> Answer {
     let row = person(&call).await?;
     call.record_change(&[("user", &row.id)]).await?;
-    call.store().user_unlock(&row.id).await?;
+    call.store().user_unlock(&row.id, &call.identity()?.id, call.now()).await?;
     Ok(Reply::done())
 }
 

@@ -43,6 +43,10 @@ pub(super) fn config(command: &ConfigCommand, output: &mut Output<'_>) -> Done {
                 let urls: Vec<_> = yubico.urls.iter().map(|url| url.as_str()).collect();
                 writeln!(output.out, "yubico     {} at {}", yubico.client_id, urls.join(", "))?;
             }
+            if let Some(webhook) = &config.webhook {
+                let rotating = if webhook.previous.is_some() { ", signed with the previous secret too" } else { "" };
+                writeln!(output.out, "webhook    {}{rotating}", webhook.origin())?;
+            }
             let anchors = config.anchors.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string);
             writeln!(output.out, "anchors    {anchors}")?;
             for (name, value) in config.catalog.pins() {

@@ -42,6 +42,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Done {
             sign_in: config.sign_in,
             workloads: config.workloads,
             yubico: config.yubico,
+            webhook: config.webhook,
             catalog: config.catalog,
             anchors: config.anchors,
             admins: config.admins,

@@ -102,8 +102,25 @@ impl Http {
         bearer: Option<&str>,
         body: Body<'_>,
     ) -> Result<Answer, ClientError> {
+        self.send_with(method, url, bearer, body, None).await
+    }
+
+    /// The same with a second factor, where there is one.
+    async fn send_with(
+        &self,
+        method: Method,
+        url: Url,
+        bearer: Option<&str>,
+        body: Body<'_>,
+        factor: Option<&str>,
+    ) -> Result<Answer, ClientError> {
         let host = authority(&url);
-        let request = self.request(method, url, bearer)?.header(ACCEPT, "application/json");
+        let mut request = self.request(method, url, bearer)?.header(ACCEPT, "application/json");
+        if let Some(factor) = factor {
+            let mut value = HeaderValue::try_from(factor).map_err(|_error| ClientError::NotACode)?;
+            value.set_sensitive(true);
+            request = request.header("X-Rack-Gateway-MFA", value);
+        }
         let request = match body {
             Body::Nothing => request,
             Body::Json(value) => request.json(value),
@@ -250,6 +267,33 @@ impl<'a> Gateway<'a> {
         let mut url = self.address.join(path);
         url.query_pairs_mut().extend_pairs(query);
         url
+    }
+
+    /// The same for an answer that may take this long.
+    pub(super) async fn get_within(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        token: &str,
+        time: Duration,
+    ) -> Result<Answer, ClientError> {
+        let url = self.with(path, query);
+        let host = authority(&url);
+        let request = self.http.request(Method::GET, url, Some(token))?.header(ACCEPT, "application/json");
+        let response = request.timeout(time).send().await.map_err(|error| unreachable_because(&host, &error))?;
+        read(host, response).await
+    }
+
+    /// Sends a request with a second factor, where there is one: `totp=123456`.
+    pub(super) async fn send_with_factor(
+        &self,
+        method: Method,
+        path: &[&str],
+        token: &str,
+        body: Body<'_>,
+        factor: Option<&str>,
+    ) -> Result<Answer, ClientError> {
+        self.http.send_with(method, self.address.join(path), Some(token), body, factor).await
     }
 
     pub(super) async fn delete(&self, path: &[&str], token: &str) -> Result<Answer, ClientError> {

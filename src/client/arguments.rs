@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::audit::AuditCommand;
+use super::deploy_approval::DeployApprovalCommand;
 
 const AFTER: &str = "\
 Environment:
@@ -97,6 +98,9 @@ pub(super) enum Command {
     /// Read, take out and verify the log of what happened.
     #[command(subcommand)]
     Audit(Box<AuditCommand>),
+    /// Ask for the approval to deploy a commit, wait for it, give it.
+    #[command(subcommand)]
+    DeployApproval(Box<DeployApprovalCommand>),
     /// Run a command with RACK_URL set to the gateway: rack-gateway run -- convox apps.
     ///
     /// The token is never printed. The exit code is that of the command.

@@ -113,6 +113,18 @@ pub(super) enum ClientError {
     NoIdentity(String),
     #[error("no command to run: write it behind `--`")]
     NoCommand,
+    #[error("which request to deploy? {0}")]
+    NoApproval(String),
+    #[error("git knows no commit {0} here: give the whole commit, 40 or 64 hexadecimal digits")]
+    NoCommit(String),
+    #[error("there is no checkout of git in this folder: give the commit by --git-commit")]
+    NoCheckout,
+    #[error("say what is deployed by --message: git does not tell it here")]
+    NoMessage,
+    #[error("that is no code of a second factor")]
+    NotACode,
+    #[error("it was not confirmed in time: run the command again")]
+    Unconfirmed,
     #[error("{command} cannot be run: {cause}")]
     Command { command: String, cause: std::io::Error },
     #[error("the operating system has no randomness: {0}")]
@@ -140,7 +152,9 @@ impl ClientError {
             | Self::TokenRefused(_)
             | Self::LoginDenied(_)
             | Self::LoginExpired
-            | Self::LoginUnknown => 1,
+            | Self::LoginUnknown
+            | Self::NoApproval(_)
+            | Self::Unconfirmed => 1,
             // A gateway that is broken has not said no.
             Self::Refused(problem) => {
                 if problem.status < 500 {
@@ -160,7 +174,11 @@ impl ClientError {
             | Self::NotAToken(_)
             | Self::NoToken(_)
             | Self::NoCommand
-            | Self::NoIdentity(_) => 2,
+            | Self::NoIdentity(_)
+            | Self::NoCommit(_)
+            | Self::NoCheckout
+            | Self::NoMessage
+            | Self::NotACode => 2,
             Self::Interrupted => 130,
             Self::Unreachable { .. }
             | Self::Certificate { .. }

@@ -9,6 +9,7 @@ mod api;
 mod arguments;
 mod audit;
 mod config;
+mod deploy_approval;
 mod environment;
 mod error;
 mod exchange;
@@ -100,6 +101,7 @@ fn dispatch(arguments: &Arguments, world: &mut World<'_>) -> Done {
         Command::Sessions(SessionsCommand::Revoke { id }) => block_on(account::revoke(id, global, world)),
         Command::Token(TokenCommand::Exchange(exchange)) => block_on(exchange::exchange(exchange, global, world)),
         Command::Audit(command) => audit::audit(command, global, world),
+        Command::DeployApproval(command) => deploy_approval::deploy_approval(command, global, world),
         Command::Run { command } => run::run(command, global, world),
     }
 }

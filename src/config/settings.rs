@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::site::{Site, is_domain};
-use super::{AnchorSettings, Catalog, Env, ProviderHttp, SignInSettings, WorkloadSettings, YubicoSettings};
+use super::{
+    AnchorSettings, Catalog, Env, ProviderHttp, SignInSettings, WebhookSettings, WorkloadSettings, YubicoSettings,
+};
 use crate::vault::{Keyring, KeyringError};
 
 /// Everything that `serve` needs.
@@ -38,6 +40,8 @@ pub struct Config {
     pub workloads: WorkloadSettings,
     /// The service that checks one-time passwords of YubiKeys; None: there are none.
     pub yubico: Option<YubicoSettings>,
+    /// The receiver of notices; None: nothing is sent.
+    pub webhook: Option<WebhookSettings>,
     /// Anchors of the audit log; None: they are off.
     pub anchors: Option<AnchorSettings>,
     /// What of the settings that administrators change is pinned: `RGW_SETTING_<NAME>`.
@@ -127,6 +131,7 @@ impl Config {
         let sign_in = SignInSettings::read(env, &http, &mut reader.problems);
         let workloads = WorkloadSettings::read(env, &http, sign_in.as_ref(), &mut reader.problems);
         let yubico = YubicoSettings::read(env, &http, &mut reader.problems);
+        let webhook = WebhookSettings::read(env, &http, &mut reader.problems);
         let anchors = AnchorSettings::read(env, &mut reader.problems);
         let catalog = Catalog::read(env, &mut reader.problems);
         let admins = reader.admins();
@@ -142,6 +147,7 @@ impl Config {
             sign_in,
             workloads,
             yubico,
+            webhook,
             anchors,
             catalog,
             admins,

@@ -6,8 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::audit::{AnchorLevel, AnchorState, LastAnchor};
+use crate::outbox::OutboxStates;
 use crate::pep::{BundleStatus, Gate};
 use crate::upstream::{self, Rack};
 
@@ -21,6 +23,7 @@ struct Ready {
     anchors: Anchoring,
     policy: Check,
     rack: Check,
+    outbox: Outbox,
 }
 
 #[derive(Serialize)]
@@ -49,6 +52,37 @@ struct Anchoring {
     last: Option<LastAnchor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
+}
+
+/// How notices are doing. Told, and no reason to take a replica out: nobody's request waits for them.
+#[derive(Serialize)]
+struct Outbox {
+    ok: bool,
+    /// `on`, or `off` where there is nobody to send to.
+    state: &'static str,
+    /// Notices that wait.
+    waiting: u64,
+    /// Age of the oldest of them, in seconds.
+    oldest_s: u64,
+    /// Notices that were given up in the last seven days.
+    dead: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl Outbox {
+    fn of(states: &OutboxStates, now: OffsetDateTime) -> Self {
+        let state = states.now();
+        let problem = state.problem(now);
+        Self {
+            ok: problem.is_none(),
+            state: if state.is_on { "on" } else { "off" },
+            waiting: state.counts.waiting,
+            oldest_s: state.oldest_s(now),
+            dead: state.counts.dead,
+            problem,
+        }
+    }
 }
 
 impl Anchoring {
@@ -82,7 +116,12 @@ pub(super) async fn health() -> HttpResponse {
 }
 
 /// It can do its work, or what is wrong.
-pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<BundleStatus>) -> HttpResponse {
+pub(super) async fn ready(
+    gate: Data<Gate>,
+    rack: Data<Rack>,
+    bundle: Data<BundleStatus>,
+    outbox: Data<OutboxStates>,
+) -> HttpResponse {
     let database = match gate.store.ping().await {
         Ok(()) => Check::good(None),
         Err(error) => Check::bad(format!("the database does not answer: {error}")),
@@ -93,6 +132,7 @@ pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<Bundl
     };
     let audit = audit(&gate);
     let anchors = Anchoring::of(gate.anchors.state());
+    let outbox = Outbox::of(&outbox, gate.clock.now());
     let policy = match bundle.problem() {
         None => Check::good(Some(gate.active.load().digest().to_owned())),
         Some(problem) => Check { detail: Some(gate.active.load().digest().to_owned()), ..Check::bad(problem) },
@@ -100,7 +140,7 @@ pub(super) async fn ready(gate: Data<Gate>, rack: Data<Rack>, bundle: Data<Bundl
     // A bundle that failed to load leaves the one before it at work: a warning, not an outage.
     let ready = database.ok && audit.ok && rack.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer_json(status, &Ready { ready, database, audit, anchors, policy, rack })
+    answer_json(status, &Ready { ready, database, audit, anchors, policy, rack, outbox })
 }
 
 fn audit(gate: &Gate) -> Check {

@@ -15,10 +15,13 @@ use crate::audit::anchor::AnchorError;
 use crate::audit::{Event, EventKind, Unavailable, Writer, WriterOptions};
 use crate::clock::Clock;
 use crate::config::{
-    self, AnchorSettings, Catalog, RackSettings, SignInSettings, Site, WorkloadSettings, YubicoSettings,
+    self, AnchorSettings, Catalog, RackSettings, SignInSettings, Site, WebhookSettings, WorkloadSettings,
+    YubicoSettings,
 };
 use crate::factor::{FactorSetupError, Factors};
 use crate::identity::{Callers, IssueError, Oidc, SetupError, Workloads};
+use crate::outbox::{Outbox, Sender, Webhook};
+use crate::outward::OutwardError;
 use crate::pep::{Active, BundleStatus, Gate, Latest};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Limits, RackConfig, RackConfigError, Trust};
@@ -49,6 +52,8 @@ pub struct Launch {
     pub workloads: WorkloadSettings,
     /// Yubico's service, where one-time passwords of YubiKeys are second factors.
     pub yubico: Option<YubicoSettings>,
+    /// The receiver of notices; none: nothing is sent.
+    pub webhook: Option<WebhookSettings>,
     /// What of the settings that administrators change is pinned.
     pub catalog: Catalog,
     /// How the log is anchored outside the database; none: it is not.
@@ -92,6 +97,9 @@ pub enum LaunchError {
     /// An identity provider cannot be set up.
     #[error(transparent)]
     Provider(#[from] SetupError),
+    /// The way to the receiver of notices cannot be set up.
+    #[error(transparent)]
+    Outward(#[from] OutwardError),
     /// Second factors cannot be set up.
     #[error(transparent)]
     Factors(#[from] FactorSetupError),
@@ -130,6 +138,7 @@ pub struct Running {
     pub bundle: BundleStatus,
     server: Server,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    outbox: OutboxTask,
     anchoring: AnchoringTasks,
 }
 
@@ -171,6 +180,7 @@ impl Launch {
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
+            catalog: Arc::clone(&catalog),
         };
         let oidc = match self.sign_in {
             Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),
@@ -190,8 +200,10 @@ impl Launch {
             sealer: anchoring.sealer.clone(),
             bundle: status.clone(),
         };
+        let outbox = Outbox::new(gate.store.clone(), gate.clock.clone(), sender(self.webhook.as_ref())?);
         let server = Server::start(ServerParts {
             services,
+            outbox: outbox.states(),
             rack_config,
             bundle: status.clone(),
             listener: self.listener,
@@ -200,6 +212,7 @@ impl Launch {
         })?;
         let mut tasks = chores::begin(&gate.store, &gate.audit, &gate.clock, oidc.as_ref());
         tasks.push(tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone())));
+        let outbox = OutboxTask::begin(outbox);
         let anchoring = anchoring.begin(&gate, &catalog);
         Ok(Running {
             addr: server.addr,
@@ -209,9 +222,17 @@ impl Launch {
             bundle: status,
             server,
             tasks,
+            outbox,
             anchoring,
         })
     }
+}
+
+/// Who is told of what happens.
+fn sender(webhook: Option<&WebhookSettings>) -> Result<Option<Box<dyn Sender>>, OutwardError> {
+    let Some(settings) = webhook else { return Ok(None) };
+    tracing::info!(receiver = settings.origin(), "notices are sent");
+    Ok(Some(Box::new(Webhook::new(settings)?)))
 }
 
 /// Name of the log: one log per rack.
@@ -242,6 +263,27 @@ async fn watch_policies(gate: Gate, source: PolicySource, status: BundleStatus) 
     }
 }
 
+/// What sends notices, until it is told to stop.
+#[derive(Debug)]
+struct OutboxTask {
+    stop: tokio::sync::watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl OutboxTask {
+    fn begin(outbox: Outbox) -> Self {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        Self { stop, task: tokio::spawn(outbox.run(stopped)) }
+    }
+
+    /// Waits for those that are on their way, a few seconds at most.
+    async fn end(self) {
+        if self.task.await.is_err() {
+            tracing::error!("the outbox did not stop as it should");
+        }
+    }
+}
+
 /// How long the last records may take.
 const FLUSH: Duration = Duration::from_secs(10);
 
@@ -249,7 +291,9 @@ impl Running {
     /// Stops accepting, lets requests finish, writes the last record, flushes the chain, and anchors it.
     pub async fn stop(self) {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.outbox.stop.send_replace(true);
         self.server.stop().await;
+        self.outbox.end().await;
         let last = self.gate.audit.append(Event::new(EventKind::System, "", "gateway:stop")).await;
         let flushed = self.gate.audit.shutdown(FLUSH).await;
         if last.is_err() || !flushed {

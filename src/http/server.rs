@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::api::{self, Services};
+use crate::outbox::OutboxStates;
 use crate::pep::BundleStatus;
 use crate::upstream::{Rack, RackConfig};
 
@@ -31,6 +32,8 @@ pub struct ServerParts {
     pub rack_config: RackConfig,
     /// Whether the last bundle was good.
     pub bundle: BundleStatus,
+    /// How the outbox is doing.
+    pub outbox: OutboxStates,
     /// The public listener, bound.
     pub listener: TcpListener,
     /// The listener of metrics, and what renders them.
@@ -97,13 +100,14 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound.
     pub fn start(parts: ServerParts) -> Result<Self, ServerError> {
-        let ServerParts { services, rack_config, bundle, listener, metrics, workers } = parts;
+        let ServerParts { services, rack_config, bundle, outbox, listener, metrics, workers } = parts;
         let addr = listener.local_addr().map_err(ServerError::Listener)?;
         let endpoints = Data::new(api::endpoints());
         let doors = Data::new(api::doors());
         let gate = Data::new(services.gate.clone());
         let services = Data::new(services);
         let bundle = Data::new(bundle);
+        let outbox = Data::new(outbox);
         let places = Data::new(Places::default());
         let (stopping, is_stopping) = watch::channel(false);
         let public = HttpServer::new(move || {
@@ -113,6 +117,7 @@ impl Server {
                 .app_data(services.clone())
                 .app_data(doors.clone())
                 .app_data(bundle.clone())
+                .app_data(outbox.clone())
                 .app_data(places.clone())
                 .app_data(Data::new(Stopping(is_stopping.clone())))
                 // One client per worker: its pool belongs to the worker's thread.

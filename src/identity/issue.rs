@@ -17,7 +17,7 @@ pub struct Issuer<'a> {
     store: &'a Store,
     /// Where to record; none where the caller has done so.
     audit: Option<&'a Writer>,
-    actor: Actor,
+    pub(super) actor: Actor,
     /// The time.
     pub now: OffsetDateTime,
 }

@@ -23,7 +23,7 @@ impl Issuer<'_> {
             return Ok(false);
         }
         self.record("user:unlock", &[("user", &user.id), ("email", &user.email)]).await?;
-        Ok(self.store().user_unlock(&user.id).await?)
+        Ok(self.store().user_unlock(&user.id, &self.actor.id, self.now).await?)
     }
 
     /// Takes all factors from a person, ends all their sessions and tells them so. Sessions go first: none
@@ -35,7 +35,7 @@ impl Issuer<'_> {
         self.record("factor:reset", &[("user", &user.id), ("email", &user.email)]).await?;
         let store = self.store();
         let sessions = store.credentials_revoke_of_user(&user.id, None, "factors reset", self.now).await?;
-        let factors = store.factors_reset(&user.id).await?;
+        let factors = store.factors_reset(&user.id, &self.actor.id, self.now).await?;
         let text = "whoever runs the gateway took away all your second factors and ended your sessions";
         store.notice_add(&user.id, "factors-reset", text, self.now).await?;
         Ok(FactorReset { factors, sessions })

@@ -164,7 +164,8 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A name that came from a client, fit for a message that a `printf` will read.
-fn label(name: &str) -> String {
+#[must_use]
+pub fn label(name: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '?' };
     name.chars().take(64).map(fit).collect()
 }

@@ -6,7 +6,9 @@
 use super::bundle::Bundle;
 use super::decision::{Decision, Verdict};
 use super::problem::Problem;
-use super::question::{Approval, Audit, Context, Mfa, Principal, PrincipalKind, Question, ResourceRef, Settings};
+use super::question::{
+    About, Approval, Audit, Context, EnvVar, Mfa, Principal, PrincipalKind, Question, ResourceRef, Settings,
+};
 use super::sources::Sources;
 use super::suite;
 use super::table;
@@ -47,7 +49,10 @@ pub(super) fn sample(rack: &str, kind: Resource, app: &str) -> ResourceRef {
         }
         _ => app.to_owned(),
     };
-    ResourceRef::new(kind, id, of_app.then(|| app.to_owned()))
+    // A variable like any other: of one that is not known, policy would speak as of a protected secret.
+    let variable = About::EnvVar(EnvVar { secret: false, protected: false });
+    let about = (kind == Resource::EnvVar).then(|| Box::new(variable));
+    ResourceRef { about, ..ResourceRef::new(kind, id, of_app.then(|| app.to_owned())) }
 }
 
 /// Circumstances in which nothing speaks for the principal.

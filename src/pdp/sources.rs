@@ -55,6 +55,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/machines.cedar", include_str!("../../policies/machines.cedar")),
     ("policies/roles.cedar", include_str!("../../policies/roles.cedar")),
     ("policies/roles.json", include_str!("../../policies/roles.json")),
+    ("policies/secrets.cedar", include_str!("../../policies/secrets.cedar")),
     ("policies/step-up.cedar", include_str!("../../policies/step-up.cedar")),
     ("policies/tests/approvals.json", include_str!("../../policies/tests/approvals.json")),
     ("policies/tests/audit.json", include_str!("../../policies/tests/audit.json")),
@@ -65,6 +66,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/tests/machines.json", include_str!("../../policies/tests/machines.json")),
     ("policies/tests/matrix.txt", include_str!("../../policies/tests/matrix.txt")),
     ("policies/tests/roles.json", include_str!("../../policies/tests/roles.json")),
+    ("policies/tests/secrets.json", include_str!("../../policies/tests/secrets.json")),
     ("policies/tests/step-up.json", include_str!("../../policies/tests/step-up.json")),
 ];
 

@@ -88,8 +88,17 @@ impl Accepted {
             return Err(Stopped::new(trace, Refusal::BadRequest("identity-changed", why)));
         }
         let refused = trace.clone();
-        let granted =
-            Granted { row, matched: None, trace, request, presented: None, context, body: Bytes::new(), reader: None };
+        let granted = Granted {
+            row,
+            matched: None,
+            trace,
+            request,
+            presented: None,
+            context,
+            body: Bytes::new(),
+            reader: None,
+            also: Vec::new(),
+        };
         OwnPermit::new(&decision, granted, intent)
             .map(Box::new)
             .ok_or_else(|| Stopped::new(refused, Refusal::Denied(Box::new(decision))))

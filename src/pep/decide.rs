@@ -13,6 +13,7 @@ use crate::telemetry;
 
 use super::event;
 use super::permit::{OwnPermit, Passed, Permit, PreparedBody};
+use super::redact::{Of, Redact};
 use super::refusal::{Refusal, Stopped};
 use super::{Accepted, Classified, Gate, Gathered, Granted, Identified, Recheck, Trace};
 
@@ -35,7 +36,7 @@ impl Gathered {
                 decision = self.ask(gate);
             }
             match self.stand(gate, &decision).await {
-                Ok(Standing::Durable(intent)) => return self.pass(decision, intent),
+                Ok(Standing::Durable(intent)) => return self.pass(gate, decision, intent),
                 Ok(Standing::Same) => return Err(self.refuse(gate, decision).await),
                 Ok(Standing::Changed) => {}
                 Err(refusal) => return Err(Stopped::new(self.into_trace(), refusal)),
@@ -102,10 +103,10 @@ impl Gathered {
         Ok(changed)
     }
 
-    fn pass(self, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
-        let Self { classified, prepared, context, reader, followers, .. } = self;
+    fn pass(self, gate: &Gate, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
+        let Self { classified, prepared, context, reader, mut followers, also, .. } = self;
         let Classified { identified, matched, resource } = classified;
-        let Identified { accepted: Accepted { trace, request, .. }, presented, .. } = identified;
+        let Identified { accepted: Accepted { trace, request, .. }, presented, known, .. } = identified;
         let row = matched.row();
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -127,10 +128,16 @@ impl Gathered {
                     context,
                     body,
                     reader: Some(reader),
+                    also: also.into_iter().map(|also| (also.row.action, also.resource.id)).collect(),
                 };
                 OwnPermit::new(&decision, granted, intent).map(|permit| Passed::Own(Box::new(permit)))
             }
             Serves::Rack => {
+                // The last of all: the others see what the rack has said.
+                let (identity, app) = (&known.identity, resource.app.as_deref());
+                let of =
+                    Of { row, trace: &trace, identity, context: &context, app, reader: &reader, prepared: &prepared };
+                followers.extend(Redact::of(gate, &of));
                 let recheck = Recheck { presented, action: row.action, resource, context };
                 Permit::new(&decision, row, prepared, intent, followers)
                     .map(|permit| Passed::Rack(Box::new(permit), Box::new(recheck)))

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::audit::{Actor, Event, EventKind, Value, Via};
+use crate::mask;
 use crate::pdp::{Decision, Hypothetical, Shadow};
 
 use super::{Refusal, Trace};
@@ -28,7 +29,7 @@ pub(super) fn stopped(trace: &Trace, refusal: &Refusal, message: &str) -> Event 
         Some(decision) => decided(EventKind::Denial, trace, decision),
         None => Event { decision: Some(Cow::Borrowed("deny")), ..traced(EventKind::Denial, trace) },
     };
-    let mut event = Event { status: Some(refusal.status()), message: Some(message.to_owned()), ..event };
+    let mut event = Event { status: Some(refusal.status()), message: Some(mask::scrub_tokens(message)), ..event };
     event.detail.insert("refusal".to_owned(), refusal.slug().to_owned());
     event
 }
@@ -50,8 +51,8 @@ pub(super) fn traced(kind: EventKind, trace: &Trace) -> Event {
             None => Cow::Owned(trace.method.clone()),
         }),
         route: trace.row.filter(|row| !row.is_derived()).map(|row| Cow::Borrowed(row.path)),
-        path: Some(trace.path.clone()),
-        resource: trace.resource.clone(),
+        path: Some(mask::scrub_name(&trace.path).into_owned()),
+        resource: trace.resource.as_deref().map(|resource| mask::scrub_name(resource).into_owned()),
         detail: trace.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
         ..Event::new(kind, trace.request_id.clone(), action)
     }

@@ -10,8 +10,10 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 
 use crate::identity::IdentifyError;
+use crate::mask;
 use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
+use crate::store::StoreError;
 
 use super::errand::Reader;
 use super::facts;
@@ -53,16 +55,19 @@ impl Classified {
         payload: &mut Payload,
         reader: Rc<dyn Reader>,
     ) -> Result<Gathered, Box<Stopped>> {
-        let now = self.identified.accepted.trace.at;
-        match facts::about(gate, &self.resource, now).await {
-            Ok(about) => self.resource.about = about,
+        let settings = match self.look_up(gate).await {
+            Ok(settings) => settings,
             Err(error) => {
                 let refusal = Refusal::Credential(IdentifyError::Unavailable(error));
                 return Err(Stopped::new(self.identified.accepted.trace, refusal));
             }
-        }
+        };
         let prepared = self.prepare(payload).await;
-        let accepted = &self.identified.accepted;
+        let accepted = &mut self.identified.accepted;
+        let exec = facts::exec(self.matched.row(), accepted.request.headers());
+        if let Some(exec) = exec.as_ref().filter(|exec| !exec.command.is_empty()) {
+            accepted.trace.facts.insert("command", mask::scrub_hard(&exec.command));
+        }
         let context = Context {
             now: accepted.trace.at,
             source_ip: accepted.trace.source_ip,
@@ -72,8 +77,8 @@ impl Classified {
             approval: Approval::none(),
             break_glass: String::new(),
             audit: facts::audit(gate),
-            settings: Settings::default(),
-            exec: facts::exec(self.matched.row(), accepted.request.headers()),
+            settings,
+            exec,
         };
         Ok(Gathered {
             classified: self,
@@ -86,6 +91,12 @@ impl Classified {
             pinned: None,
             followers: Vec::new(),
         })
+    }
+
+    /// What the database knows of the resource, and of what the row depends on.
+    async fn look_up(&mut self, gate: &Gate) -> Result<Settings, StoreError> {
+        self.resource.about = facts::about(gate, &self.resource, self.identified.accepted.trace.at).await?;
+        facts::settings(gate, self.matched.row()).await
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {

@@ -30,6 +30,8 @@ pub struct Granted {
     pub(super) context: Context,
     pub(super) body: Bytes,
     pub(super) reader: Option<Rc<dyn Reader>>,
+    /// What policy was asked beyond the row's own question, and allowed: action and id of the resource.
+    pub(super) also: Vec<(&'static str, String)>,
 }
 
 impl Granted {
@@ -73,6 +75,12 @@ impl Granted {
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// Whether policy was asked this beyond the row's own question, for this request, and allowed it.
+    #[must_use]
+    pub fn has_asked(&self, action: &str, resource: &str) -> bool {
+        self.also.iter().any(|(asked, id)| *asked == action && id == resource)
     }
 
     /// Leave to look things up on the rack; none while somebody signs in.

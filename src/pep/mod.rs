@@ -5,9 +5,11 @@
 
 mod accept;
 mod admit;
+mod app_variables;
 mod browser;
 mod classify;
 mod decide;
+mod environment;
 mod errand;
 mod event;
 mod facts;
@@ -19,14 +21,20 @@ mod identify;
 mod inform;
 mod inline;
 mod intent;
+mod keys;
+mod masked_input;
+mod parameters;
 mod permit;
 mod recheck;
+mod redact;
 mod refusal;
 mod step_up;
 mod trace;
+mod variables;
 
 pub use accept::Accepted;
 pub use classify::Classified;
+pub use environment::{EnvironmentUnknown, Releases, app_rules, env_var};
 pub use errand::{Chunks, Errand, ErrandError, Look, Reader};
 pub use facts::deploy_approval;
 pub use follow::{Answered, Follow, Followers, Unfollowed};

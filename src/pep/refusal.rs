@@ -15,6 +15,8 @@ pub enum Refusal {
     BadTarget(TargetError),
     /// The request has no single meaning: stable name, sentence for people.
     BadRequest(&'static str, &'static str),
+    /// Together with what the rack holds, the request has no single meaning: stable name, sentence for people.
+    Unclear(&'static str, String),
     /// The `Host` is another one.
     WrongHost,
     /// A page of another site makes the browser ask: stable name, sentence for people.
@@ -76,7 +78,7 @@ impl Refusal {
         match self {
             Self::BadTarget(error) => error.status(),
             Self::BadParameter(error) => error.status(),
-            Self::BadRequest(..) => 400,
+            Self::BadRequest(..) | Self::Unclear(..) => 400,
             Self::WrongHost => 421,
             Self::TooMany(_) => 429,
             Self::SignIn(refusal) => refusal.status,
@@ -96,7 +98,10 @@ impl Refusal {
     pub fn slug(&self) -> &'static str {
         match self {
             Self::BadTarget(error) => error.slug(),
-            Self::BadRequest(slug, _) | Self::CrossSite(slug, _) | Self::UnknownRoute(slug) => slug,
+            Self::BadRequest(slug, _)
+            | Self::Unclear(slug, _)
+            | Self::CrossSite(slug, _)
+            | Self::UnknownRoute(slug) => slug,
             Self::WrongHost => "host",
             Self::TooMany(_) => "too-many",
             Self::SignIn(refusal) => refusal.slug,
@@ -120,6 +125,7 @@ impl Refusal {
         let text = match self {
             Self::BadTarget(error) => format!("refused: {error}"),
             Self::BadRequest(_, text) | Self::CrossSite(_, text) => format!("refused: {text}"),
+            Self::Unclear(_, text) => format!("refused: {text}"),
             Self::WrongHost => format!("refused: this gateway answers as {} only", gate.site.domain()),
             Self::TooMany(seconds) => format!("too many attempts: try again in {seconds} seconds"),
             Self::SignIn(refusal) => refusal.what.clone(),
@@ -149,6 +155,7 @@ impl Refusal {
             Self::Denied(decision) | Self::Challenged(decision, _) => Some(decision),
             Self::BadTarget(_)
             | Self::BadRequest(..)
+            | Self::Unclear(..)
             | Self::WrongHost
             | Self::CrossSite(..)
             | Self::TooMany(_)

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::{Gate, Gathered, intent};
 use crate::identity::{IdentifyError, Identity, PrincipalType, user_code};
 use crate::pdp::{ChallengeKind, Decision, Mfa, NEVER_S};
-use crate::routes::{Facts, Kind, RACK, Row, Serves};
+use crate::routes::{Facts, Kind, RACK, Row};
 use crate::store::{ChallengeReason, ChallengeRow, CredentialKind, Needs, NewChallenge, StoreError};
 
 pub use crate::store::Way;
@@ -212,7 +212,8 @@ impl Gathered {
             return Ok(true);
         }
         self.proven = None;
-        self.classified.identified.accepted.trace.facts.clear();
+        let facts = &mut self.classified.identified.accepted.trace.facts;
+        facts.retain(|name, _| !["factor", "challenge"].contains(name));
         self.assure();
         Ok(false)
     }
@@ -356,7 +357,7 @@ impl Gathered {
     }
 
     fn status(&self, way: Way) -> u16 {
-        let is_api = self.row().serves == Serves::Gateway && self.row().path.starts_with("/api/");
+        let is_api = self.row().path.starts_with("/api/");
         if way == Way::Console || way == Way::Web || is_api { 401 } else { 403 }
     }
 }

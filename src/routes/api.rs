@@ -1,10 +1,12 @@
 //! The gateway's own rows under `/api/v1` and `/app`: the management API and the pages behind
 //! sign-in. Each has exactly one handler, which nothing reaches but a decision.
 
-use super::row::{Kind, Resource as R, Row};
+use super::row::{Keys, Kind, Redactor, Resource as R, Row};
 
 /// Most bytes of a JSON body.
 const JSON_MAX: usize = 64 << 10;
+/// Most bytes of a change of variables.
+const ENV_MAX: usize = 4 << 20;
 /// Header of a change that must not overwrite another (RFC 9110 §13.1.1).
 const IF_MATCH: &[&str] = &["if-match"];
 /// Where a list goes on, and how much of it is wanted.
@@ -35,6 +37,7 @@ const APPROVALS: &[&str] = &["approval-read"];
 const APPROVE: &[&str] = &["approve"];
 /// Which requests to deploy a list shows.
 const REQUESTS: &[&str] = &["state", "app", "commit", "cursor", "limit"];
+const SETTINGS: &[&str] = &["settings-admin"];
 
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
@@ -147,6 +150,16 @@ pub static API: &[Row] = &[
     approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/extend", "deploy-approval:extend", APPROVE),
     approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/revoke", "deploy-approval:revoke", APPROVE)
         .json(JSON_MAX),
+    // The environments of apps.
+    Row::new(Kind::Get, "/api/v1/apps/{app}/env", "environment:read", R::App, &["release-read"])
+        .by_gateway()
+        .query(&["release", "key", "secrets"])
+        .keys(Keys::Shown),
+    // Sent on as `release:create`, which is asked for as well.
+    Row::new(Kind::Put, "/api/v1/apps/{app}/env", "environment:update", R::App, &["deploy"])
+        .json(ENV_MAX)
+        .redact(Redactor::Release)
+        .keys(Keys::Variables),
     // The log of what happened.
     Row::new(Kind::Get, "/api/v1/audit/records", "audit:search", R::AuditLog, AUDIT).by_gateway().query(SEARCH),
     Row::new(Kind::Get, "/api/v1/audit/records/{seq}", "audit:read", R::AuditLog, AUDIT).by_gateway(),
@@ -169,6 +182,20 @@ pub static API: &[Row] = &[
     Row::new(Kind::Delete, "/api/v1/settings/{setting}", "setting:reset", R::Setting, &["settings-admin"])
         .by_gateway()
         .headers(IF_MATCH),
+    // What is set for one app.
+    Row::new(Kind::Get, "/api/v1/apps/{app}/settings", "app-setting:list", R::App, &["settings-read"]).by_gateway(),
+    Row::new(Kind::Put, "/api/v1/apps/{app}/settings/{setting}", "app-setting:update", R::AppSetting, SETTINGS)
+        .by_gateway()
+        .json(JSON_MAX)
+        .headers(IF_MATCH),
+    Row::new(Kind::Delete, "/api/v1/apps/{app}/settings/{setting}", "app-setting:reset", R::AppSetting, SETTINGS)
+        .by_gateway()
+        .headers(IF_MATCH),
+    // What others must hear of.
+    Row::new(Kind::Get, "/api/v1/outbox", "notice:list", R::Rack, &["settings-read"])
+        .by_gateway()
+        .query(&["state", "cursor", "limit"]),
+    Row::new(Kind::Post, "/api/v1/outbox/{notice}/retry", "notice:retry", R::Notice, &["settings-admin"]).by_gateway(),
 ];
 
 const SIGN_IN_GROUP: &[&str] = &["sign-in"];

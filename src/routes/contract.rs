@@ -303,6 +303,14 @@ impl Form {
         self.pairs.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
+    /// Sets a value, in its place if it was sent, else at the end.
+    pub fn set(&mut self, key: &str, value: String) {
+        match self.pairs.iter_mut().find(|(known, _)| known == key) {
+            Some((_, old)) => *old = value,
+            None => self.pairs.push((key.to_owned(), value)),
+        }
+    }
+
     /// Writes the form as Go's `url.Values` does, in the order in which it came: what the CLI
     /// sent comes out byte for byte.
     #[must_use]
@@ -343,6 +351,15 @@ impl Matched {
 pub fn form(keys: &[&str], raw: &[u8]) -> Result<Form, ContractError> {
     let raw = str::from_utf8(raw).map_err(|_| ContractError::Utf8 { place: Place::Form })?;
     Ok(Form { pairs: pairs::parse(Place::Form, keys, raw)? })
+}
+
+/// Reads a form value or header that is itself a query string, such as `parameters`: names and values of the
+/// client's own choice (Go's `url.ParseQuery`).
+///
+/// # Errors
+/// As [`form`], but for keys that are not known.
+pub fn map(raw: &str) -> Result<Form, ContractError> {
+    Ok(Form { pairs: pairs::parse_any(Place::Form, raw)? })
 }
 
 #[cfg(test)]

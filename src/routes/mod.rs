@@ -25,12 +25,12 @@ mod template;
 
 pub use api::{API, PUBLIC, Public, SIGN_IN};
 pub use console::CONSOLE;
-pub use contract::{ContractError, Form, Outgoing, Place, form};
+pub use contract::{ContractError, Form, Outgoing, Place, form, map};
 pub use derived::DERIVED;
 pub use find::{BadParameter, Found, Matched, find};
 pub use rack::RACK;
 pub use refused::{REFUSED, Refused};
-pub use row::{Body, Contract, Facts, Kind, Param, Redactor, Resource, Row, Serves, Step};
+pub use row::{Body, Contract, FORM_MAX, Facts, Keys, Kind, Param, Redactor, Resource, Row, Serves, Step};
 pub use target::{MAX_SEGMENTS, MAX_TARGET, Target, TargetError};
 
 /// Every row that a request can name, in the order of the tables.

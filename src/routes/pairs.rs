@@ -9,6 +9,19 @@ use super::escape::{DecodeError, decode_query, push_query};
 /// The rack takes the first of two values with the same key; others take the last or both, so
 /// two are refused.
 pub(super) fn parse(place: Place, allowed: &[&str], raw: &str) -> Result<Vec<(String, String)>, ContractError> {
+    parse_where(place, |key| allowed.contains(&key), raw)
+}
+
+/// The same with any keys.
+pub(super) fn parse_any(place: Place, raw: &str) -> Result<Vec<(String, String)>, ContractError> {
+    parse_where(place, |_| true, raw)
+}
+
+fn parse_where(
+    place: Place,
+    is_allowed: impl Fn(&str) -> bool,
+    raw: &str,
+) -> Result<Vec<(String, String)>, ContractError> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     if raw.is_empty() {
         return Ok(pairs);
@@ -22,7 +35,7 @@ pub(super) fn parse(place: Place, allowed: &[&str], raw: &str) -> Result<Vec<(St
         if key.is_empty() {
             return Err(ContractError::EmptyKey { place });
         }
-        if !allowed.contains(&key.as_str()) {
+        if !is_allowed(&key) {
             return Err(ContractError::UnknownKey { place, name: label(&key) });
         }
         if pairs.iter().any(|(known, _)| *known == key) {

@@ -1,7 +1,7 @@
 //! Rows of the rack's API that may pass, in the order of the rack's own route list
 //! (convox `pkg/api/routes.go`), each with the parameters that the rack reads.
 
-use super::row::{Facts, Kind, Redactor, Resource as R, Row, Step};
+use super::row::{Facts, Keys, Kind, Redactor, Resource as R, Row, Step};
 
 /// Side effects of an ordinary day: restart, stop.
 const OPERATE: &[&str] = &["operate"];
@@ -84,25 +84,28 @@ const fn socket(path: &'static str, action: &'static str, resource: R, groups: &
 /// Every route of the rack that the gateway forwards when policy allows it.
 pub static RACK: &[Row] = &[
     // The rack.
-    get("/system", "rack:read", R::Rack, READ),
-    put("/system", "rack:update", R::Rack, RACK_ADMIN).form(&["count", "force", "parameters", "type", "version"]),
+    get("/system", "rack:read", R::Rack, READ).redact(Redactor::Rack),
+    put("/system", "rack:update", R::Rack, RACK_ADMIN)
+        .form(&["count", "force", "parameters", "type", "version"])
+        .keys(Keys::Parameters),
     get("/system/capacity", "rack-capacity:read", R::Rack, READ),
     get("/system/metrics", "rack-metrics:read", R::Rack, READ).query(METRICS),
     socket("/system/logs", "rack-log:read", R::Rack, LOG_READ).headers(LOG),
-    get("/system/processes", "rack-process:list", R::Rack, READ).query(&["all"]),
-    get("/system/releases", "rack-release:list", R::Rack, READ),
+    get("/system/processes", "rack-process:list", R::Rack, READ).query(&["all"]).redact(Redactor::RackProcess),
+    get("/system/releases", "rack-release:list", R::Rack, READ).redact(Redactor::RackRelease),
     post("/system/karpenter/cleanup", "rack-karpenter:cleanup", R::Rack, RACK_ADMIN),
     // Apps.
-    get("/apps", "app:list", R::Rack, READ),
-    post("/apps", "app:create", R::Rack, RACK_ADMIN).form(&["name", "generation", "timeout"]),
-    get("/apps/{app}", "app:read", R::App, READ),
-    put("/apps/{app}", "app:update", R::App, DEPLOY).form(&["lock", "parameters"]),
+    get("/apps", "app:list", R::Rack, READ).redact(Redactor::App),
+    post("/apps", "app:create", R::Rack, RACK_ADMIN).form(&["name", "generation", "timeout"]).redact(Redactor::App),
+    get("/apps/{app}", "app:read", R::App, READ).redact(Redactor::App),
+    put("/apps/{app}", "app:update", R::App, DEPLOY).form(&["lock", "parameters"]).keys(Keys::Parameters),
     delete("/apps/{app}", "app:delete", R::App, DESTRUCTIVE),
     post("/apps/{app}/cancel", "app:cancel", R::App, DEPLOY),
     socket("/apps/{app}/logs", "app-log:read", R::App, LOG_READ).headers(LOG),
     get("/apps/{app}/diagnose", "app:diagnose", R::App, LOG_READ)
         .query(&["checks", "services", "age", "all", "lines", "events", "previous"]),
-    get("/apps/{app}/manifest/services/{service}", "service-manifest:read", R::Service, ENV_READ),
+    get("/apps/{app}/manifest/services/{service}", "service-manifest:read", R::Service, ENV_READ)
+        .redact(Redactor::ServiceManifest),
     get("/apps/{app}/metrics", "app-metrics:read", R::App, READ).query(METRICS),
     get("/apps/{app}/metrics-by-service", "service-metrics:list", R::App, READ).query(SERVICE_METRICS),
     get("/apps/{app}/services/{service}/metrics", "service-metrics:read", R::Service, READ).query(METRICS),
@@ -157,24 +160,25 @@ pub static RACK: &[Row] = &[
             "wildcard-domain",
         ])
         .object("url", "tmp/")
-        .step(Step::Build),
-    get("/apps/{app}/builds", "build:list", R::App, BUILD_READ).query(&["limit"]),
-    get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ).step(Step::ReadBuild),
+        .step(Step::Build)
+        .keys(Keys::BuildArguments)
+        .redact(Redactor::Build),
+    get("/apps/{app}/builds", "build:list", R::App, BUILD_READ).query(&["limit"]).redact(Redactor::Build),
+    get("/apps/{app}/builds/{build}", "build:read", R::Build, BUILD_READ).step(Step::ReadBuild).redact(Redactor::Build),
     put("/apps/{app}/builds/{build}", "build:update", R::Build, RACK_ADMIN)
         .form(&["ended", "entrypoint", "logs", "manifest", "release", "started", "status"])
-        .object("logs", ""),
+        .object("logs", "")
+        .redact(Redactor::Build),
     get("/apps/{app}/builds/{build}.tgz", "build:export", R::Build, SOURCE_READ),
-    post("/apps/{app}/builds/import", "build:import", R::App, DEPLOY).stream(),
-    post("/apps/{app}/builds/{build}/image", "build-image:import", R::Build, DEPLOY).form(&[
-        "image",
-        "src-creds-user",
-        "src-creds-pass",
-    ]),
+    post("/apps/{app}/builds/import", "build:import", R::App, DEPLOY).stream().redact(Redactor::Build),
+    post("/apps/{app}/builds/{build}/image", "build-image:import", R::Build, DEPLOY)
+        .form(&["image", "src-creds-user", "src-creds-pass"])
+        .redact(Redactor::Build),
     socket("/apps/{app}/builds/{build}/logs", "build-log:read", R::Build, LOG_READ).headers(LOG).step(Step::ReadBuild),
     // Configuration files.
-    get("/apps/{app}/configs", "config:list", R::App, ENV_READ),
-    get("/apps/{app}/configs/{config}", "config:read", R::Config, ENV_READ),
-    put("/apps/{app}/configs/{config}", "config:update", R::Config, RACK_ADMIN).form(&["value"]),
+    get("/apps/{app}/configs", "config:list", R::App, ENV_READ).redact(Redactor::Config),
+    get("/apps/{app}/configs/{config}", "config:read", R::Config, ENV_READ).redact(Redactor::Config),
+    put("/apps/{app}/configs/{config}", "config:update", R::Config, RACK_ADMIN).form(&["value"]).keys(Keys::Config),
     // Releases.
     get("/apps/{app}/releases", "release:list", R::App, RELEASE_READ).query(&["limit"]).redact(Redactor::Release),
     get("/apps/{app}/releases/{release}", "release:read", R::Release, RELEASE_READ)
@@ -183,18 +187,21 @@ pub static RACK: &[Row] = &[
     post("/apps/{app}/releases", "release:create", R::App, DEPLOY)
         .form(&["build", "description", "env", "parent-release"])
         .step(Step::Release)
-        .redact(Redactor::Release),
+        .redact(Redactor::Release)
+        .keys(Keys::Environment),
     post("/apps/{app}/releases/{release}/promote", "release:promote", R::Release, DEPLOY)
         .form(&["force", "development", "idle", "min", "max", "timeout"])
         .step(Step::Promote),
     // Processes.
-    get("/apps/{app}/processes", "process:list", R::App, READ).query(&["release", "service"]),
-    get("/apps/{app}/processes/{process}", "process:read", R::Process, READ),
+    get("/apps/{app}/processes", "process:list", R::App, READ).query(&["release", "service"]).redact(Redactor::Process),
+    get("/apps/{app}/processes/{process}", "process:read", R::Process, READ).redact(Redactor::Process),
     delete("/apps/{app}/processes/{process}", "process:terminate", R::Process, OPERATE).step(Step::Process),
     post("/apps/{app}/services/{service}/processes", "process:start", R::Service, SHELL)
         .headers(RUN)
         .facts(Facts::Exec)
-        .step(Step::Start),
+        .step(Step::Start)
+        .keys(Keys::Process)
+        .redact(Redactor::Process),
     socket("/apps/{app}/processes/{process}/exec", "process:exec", R::Process, SHELL)
         .headers(EXEC)
         .facts(Facts::Exec)
@@ -244,29 +251,38 @@ pub static RACK: &[Row] = &[
         .form(&["domains", "issuer", "duration"]),
     delete("/certificates/{certificate}", "certificate:delete", R::Certificate, DESTRUCTIVE),
     post("/certificates/{app}/renew", "certificate:renew", R::App, RACK_ADMIN),
-    get("/letsencrypt/config", "letsencrypt:read", R::Rack, SECRET_READ),
+    get("/letsencrypt/config", "letsencrypt:read", R::Rack, SECRET_READ).redact(Redactor::LetsEncrypt),
     put("/letsencrypt/config", "letsencrypt:update", R::Rack, RACK_ADMIN).inspect(1 << 20),
     // Instances.
     get("/instances", "instance:list", R::Rack, READ),
     delete("/instances/{instance}", "instance:terminate", R::Instance, DESTRUCTIVE),
-    post("/instances/keyroll", "instance:keyroll", R::Rack, RACK_ADMIN),
+    post("/instances/keyroll", "instance:keyroll", R::Rack, RACK_ADMIN).redact(Redactor::InstanceKey),
     socket("/instances/{instance}/shell", "instance:shell", R::Instance, PRIVILEGED_SHELL)
         .headers(&["command", "private-key", "height", "width"])
         .facts(Facts::Exec),
     // Raw TCP into the cluster.
     socket("/proxy/{host}/{port}", "tunnel:open", R::Tunnel, PRIVILEGED_SHELL),
     // Registries.
-    get("/registries", "registry:list", R::Rack, SECRET_READ),
-    post("/registries", "registry:create", R::Rack, RACK_ADMIN).form(&["server", "username", "password"]),
+    get("/registries", "registry:list", R::Rack, SECRET_READ).redact(Redactor::Registry),
+    post("/registries", "registry:create", R::Rack, RACK_ADMIN)
+        .form(&["server", "username", "password"])
+        .redact(Redactor::Registry),
     delete("/registries/{server...}", "registry:delete", R::Registry, DESTRUCTIVE),
     // Resources of the rack.
     options("/resources", "rack-resource-type:list", R::Rack, RACK_READ),
-    get("/resources", "rack-resource:list", R::Rack, SECRET_READ),
-    post("/resources", "rack-resource:create", R::Rack, RACK_ADMIN).form(&["kind", "name", "parameters"]),
-    get("/resources/{resource}", "rack-resource:read", R::RackResource, SECRET_READ),
-    put("/resources/{resource}", "rack-resource:update", R::RackResource, RACK_ADMIN).form(&["parameters"]),
+    get("/resources", "rack-resource:list", R::Rack, SECRET_READ).redact(Redactor::RackResource),
+    post("/resources", "rack-resource:create", R::Rack, RACK_ADMIN)
+        .form(&["kind", "name", "parameters"])
+        .redact(Redactor::RackResource),
+    get("/resources/{resource}", "rack-resource:read", R::RackResource, SECRET_READ).redact(Redactor::RackResource),
+    put("/resources/{resource}", "rack-resource:update", R::RackResource, RACK_ADMIN)
+        .form(&["parameters"])
+        .redact(Redactor::RackResource),
     delete("/resources/{resource}", "rack-resource:delete", R::RackResource, DESTRUCTIVE),
-    post("/resources/{resource}/links", "rack-resource:link", R::RackResource, RACK_ADMIN).form(&["app"]),
-    delete("/resources/{resource}/links/{app}", "rack-resource:unlink", R::RackResource, RACK_ADMIN),
+    post("/resources/{resource}/links", "rack-resource:link", R::RackResource, RACK_ADMIN)
+        .form(&["app"])
+        .redact(Redactor::RackResource),
+    delete("/resources/{resource}/links/{app}", "rack-resource:unlink", R::RackResource, RACK_ADMIN)
+        .redact(Redactor::RackResource),
     post("/events", "event:create", R::Rack, RACK_ADMIN).form(&["action", "data", "error", "status"]),
 ];

@@ -112,12 +112,16 @@ pub enum Resource {
     ApiTokenRole,
     /// `{setting}` of the gateway.
     Setting,
+    /// `{notice}`: what others must hear of.
+    Notice,
     /// The gateway's record of what happened; the id is that of the rack.
     AuditLog,
     /// `{app}`, `{key}`: one variable of an app's environment.
     EnvVar,
     /// `{app}`, `{approval}`: a request to deploy a commit of an app.
     DeployApproval,
+    /// `{app}`, `{setting}`: a setting of one app.
+    AppSetting,
 }
 
 impl Resource {
@@ -144,9 +148,11 @@ impl Resource {
             Self::ApiToken => "ApiToken",
             Self::ApiTokenRole => "ApiTokenRole",
             Self::Setting => "Setting",
+            Self::Notice => "Notice",
             Self::AuditLog => "AuditLog",
             Self::EnvVar => "EnvVar",
             Self::DeployApproval => "DeployApproval",
+            Self::AppSetting => "AppSetting",
         }
     }
 
@@ -174,8 +180,10 @@ impl Resource {
             Self::ApiToken => &[P("token")],
             Self::ApiTokenRole => &[P("token"), P("role")],
             Self::Setting => &[P("setting")],
+            Self::Notice => &[P("notice")],
             Self::EnvVar => &[P("app"), P("key")],
             Self::DeployApproval => &[P("app"), P("approval")],
+            Self::AppSetting => &[P("app"), P("setting")],
         }
     }
 }
@@ -242,12 +250,55 @@ pub enum Step {
     Process,
 }
 
+/// What of a request is looked at name by name, because each may need a permission of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keys {
+    /// The environment of a new release: form key `env`.
+    Environment,
+    /// Variables to set and remove, as JSON: the gateway makes the new release of it.
+    Variables,
+    /// Variables to show.
+    Shown,
+    /// Parameters of the rack or of an app: form key `parameters`, itself a query string.
+    Parameters,
+    /// Variables of one process: header `environment`, a query string.
+    Process,
+    /// A configuration file: form key `value`.
+    Config,
+    /// Arguments of a build: form key `build-args`.
+    BuildArguments,
+}
+
 /// What of an answer shows a secret, and so is masked for those who may not read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Redactor {
-    /// One release, or a list: the environment.
+    /// The rack: its parameters.
+    Rack,
+    /// Releases of the rack: its environment.
+    RackRelease,
+    /// Processes of all apps: their commands.
+    RackProcess,
+    /// Resources of the rack: credentials in the URL, parameters.
+    RackResource,
+    /// Image registries: the password.
+    Registry,
+    /// How certificates are asked for: the credentials of solvers.
+    LetsEncrypt,
+    /// The new private key of the instances. It is shown this once, so who may not read it must not ask.
+    InstanceKey,
+    /// Apps: their parameters.
+    App,
+    /// What a manifest says of a service: its variables, one by one.
+    ServiceManifest,
+    /// Builds: the password in the repository's URL, the manifest.
+    Build,
+    /// Configuration files: the whole value.
+    Config,
+    /// Releases: the environment, variable by variable, and the manifest.
     Release,
-    /// One resource of an app, or a list: the credentials in its URL, its parameters.
+    /// Processes: their commands.
+    Process,
+    /// Resources of an app: credentials in the URL, parameters.
     Resource,
 }
 
@@ -269,6 +320,8 @@ pub struct Contract {
     pub step: Option<Step>,
     /// What of the answer is masked.
     pub redact: Option<Redactor>,
+    /// What of it is looked at name by name.
+    pub keys: Option<Keys>,
 }
 
 /// Who answers a row.
@@ -301,7 +354,7 @@ pub struct Row {
 }
 
 /// Most bytes of a form body: the longest is a release's whole environment.
-const FORM_MAX: usize = 4 << 20;
+pub const FORM_MAX: usize = 4 << 20;
 
 impl Row {
     /// A row without parameters beyond its path.
@@ -320,6 +373,7 @@ impl Row {
             object: None,
             step: None,
             redact: None,
+            keys: None,
         };
         Self { kind, path, action, resource, groups, contract, serves: Serves::Rack }
     }
@@ -371,6 +425,11 @@ impl Row {
 
     pub(super) const fn redact(mut self, redactor: Redactor) -> Self {
         self.contract.redact = Some(redactor);
+        self
+    }
+
+    pub(super) const fn keys(mut self, keys: Keys) -> Self {
+        self.contract.keys = Some(keys);
         self
     }
 

@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 
 use super::append::{loaded, stored};
 use super::credential_change::forget_factor;
-use super::user_change::{change as user_change, hold};
+use super::outbox::outbox_add;
+use super::user_change::{change as user_change, hold, told};
 use super::value::{begin, second};
 use super::{Store, StoreError, backup_code, challenge, device, user};
 
@@ -395,13 +396,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such person; [`StoreError::Unavailable`].
-    pub async fn factors_reset(&self, user_id: &str) -> Result<u64, StoreError> {
+    pub async fn factors_reset(&self, user_id: &str, by: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
         let delete = Entity::delete_many().filter(Column::UserId.eq(user_id));
+        let reset = told("factor.reset", user_id, by, now);
         let (db, user_id) = (self.inner.write.clone(), user_id.to_owned());
         self.run(async move {
             let tx = begin(&db).await?;
             hold(&tx, &user_id).await?;
             let count = delete.exec(&tx).await?.rows_affected;
+            if count > 0 {
+                outbox_add(&tx, &reset).await?;
+            }
             challenge::delete_all(&tx, &user_id).await?;
             unenrol(&tx, &user_id).await?;
             forget_factor(&tx, &user_id).await?;

@@ -139,7 +139,7 @@ impl TryFrom<entity::Model> for MessageRow {
 pub struct OutboxCounts {
     /// Notices that wait.
     pub waiting: u64,
-    /// Notices that could not be sent.
+    /// Notices that were given up lately.
     pub dead: u64,
     /// When the oldest of those that wait happened.
     pub oldest: Option<OffsetDateTime>,
@@ -323,18 +323,19 @@ impl Store {
         .await
     }
 
-    /// How full the outbox is.
+    /// How full the outbox is; of the dead ones, those that were given up since `dead_since`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
-        let count = |state: MessageState| Entity::find().filter(Column::State.eq(state.as_str()));
-        let oldest = count(MessageState::Waiting).order_by_asc(Column::CreatedAt).limit(1);
+    pub async fn outbox_counts(&self, dead_since: OffsetDateTime) -> Result<OutboxCounts, StoreError> {
+        let all = |state: MessageState| Entity::find().filter(Column::State.eq(state.as_str()));
+        let dead = all(MessageState::Dead).filter(Column::EndedAt.gte(second(dead_since)));
+        let oldest = all(MessageState::Waiting).order_by_asc(Column::CreatedAt).limit(1);
         let db = self.inner.read.clone();
         self.run(async move {
             Ok(OutboxCounts {
-                waiting: count(MessageState::Waiting).count(&db).await?,
-                dead: count(MessageState::Dead).count(&db).await?,
+                waiting: all(MessageState::Waiting).count(&db).await?,
+                dead: dead.count(&db).await?,
                 oldest: oldest.one(&db).await?.map(|row| row.created_at),
             })
         })

@@ -14,6 +14,11 @@ const KEPT: Duration = Duration::days(30);
 const CHALLENGE_KEPT: Duration = Duration::hours(1);
 /// How long a notice stays.
 const NOTICE_KEPT: Duration = Duration::days(180);
+/// How long a notice for others that was sent, or skipped, can be looked up; and one that was given up.
+const SENT_KEPT: Duration = Duration::days(30);
+const DEAD_KEPT: Duration = Duration::days(90);
+const SENT: Dead = Dead::new("outbox", "id", "state IN ('sent', 'skipped') AND ended_at");
+const DEAD: Dead = Dead::new("outbox", "id", "state = 'dead' AND ended_at");
 
 /// How many rows were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct Swept {
     pub challenges: u64,
     /// Notices of more than 180 days ago.
     pub notices: u64,
+    /// Notices for others that were sent or skipped 30 days ago, or given up 90 days ago.
+    pub outbox: u64,
 }
 
 /// Rows of `table` by key, dead since their `end`.
@@ -59,7 +66,7 @@ impl Dead {
 impl Store {
     /// Deletes, in batches, what is over: sign-ins, counters, CI tokens, enrolments and trusted devices at their
     /// end, challenges an hour later, credentials 30 days after their end or revocation, notices after 180
-    /// days. Backup codes stay, used or not, until they are replaced. May run on several replicas at once.
+    /// days, those for others 30 days after they were sent or skipped and 90 after they were given up. Backup codes stay, used or not, until they are replaced. May run on several replicas at once.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was deleted until then stays deleted.
@@ -67,6 +74,8 @@ impl Store {
         let past = now - KEPT;
         let expired = self.delete(&Dead::new("credentials", "id", "expires_at"), past).await?;
         let revoked = self.delete(&Dead::new("credentials", "id", "revoked_at"), past).await?;
+        let sent = self.delete(&SENT, now - SENT_KEPT).await?;
+        let dead = self.delete(&DEAD, now - DEAD_KEPT).await?;
         Ok(Swept {
             logins: self.delete(&Dead::new("logins", "id", "expires_at"), now).await?,
             cli_logins: self.delete(&Dead::new("cli_logins", "id", "expires_at"), now).await?,
@@ -76,6 +85,7 @@ impl Store {
             factors: self.delete(&Dead::new("factors", "id", "expires_at"), now).await?,
             devices: self.devices_sweep(now).await?,
             challenges: self.delete(&Dead::new("challenges", "id", "expires_at"), now - CHALLENGE_KEPT).await?,
+            outbox: sent + dead,
             notices: self.delete(&Dead::new("notices", "id", "created_at"), now - NOTICE_KEPT).await?,
         })
     }

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::append::stored;
 use super::credential_change::{delete_all, revoke_all};
+use super::outbox::{Notice, outbox_add};
 use super::user::entity::{Column, Entity, Model};
 use super::value::{begin, list_from, list_text, second, sorted};
 use super::{Store, StoreError, UserRow};
@@ -34,6 +35,12 @@ pub(super) fn change(id: &str) -> UpdateMany<Entity> {
 /// Reads a person and keeps everybody else from changing them until the transaction ends.
 pub(super) async fn hold(tx: &DatabaseTransaction, id: &str) -> Result<Model, StoreError> {
     Entity::find_by_id(id).lock_exclusive().one(tx).await?.ok_or(StoreError::NotFound)
+}
+
+/// What others hear of a change to a person: who they are and who did it, by id. Reasons are words of people,
+/// and stay here.
+pub(super) fn told(kind: &'static str, user: &str, by: &str, at: OffsetDateTime) -> Notice {
+    Notice { kind, data: serde_json::json!({ "user": user, "by": by }), at }
 }
 
 impl Store {
@@ -140,6 +147,7 @@ impl Store {
             .col_expr(Column::LockedAt, Expr::value(Some(second(now))))
             .col_expr(Column::LockedReason, Expr::value(reason))
             .col_expr(Column::LockedBy, Expr::value(by));
+        let locked = told("user.locked", id, by, now);
         let (db, id) = (self.inner.write.clone(), id.to_owned());
         self.run(async move {
             let tx = begin(&db).await?;
@@ -147,6 +155,7 @@ impl Store {
             let revoked = revoke_all(&tx, &id, None, "locked", now).await?;
             if known.locked_at.is_none() {
                 lock.exec(&tx).await?;
+                outbox_add(&tx, &locked).await?;
             }
             tx.commit().await?;
             Ok(revoked)
@@ -158,17 +167,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Unavailable`].
-    pub async fn user_unlock(&self, id: &str) -> Result<bool, StoreError> {
+    pub async fn user_unlock(&self, id: &str, by: &str, now: OffsetDateTime) -> Result<bool, StoreError> {
         let unlock = change(id)
             .col_expr(Column::LockedAt, Expr::value(None::<OffsetDateTime>))
             .col_expr(Column::LockedReason, Expr::value(None::<String>))
             .col_expr(Column::LockedBy, Expr::value(None::<String>));
+        let unlocked = told("user.unlocked", id, by, now);
         let (db, id) = (self.inner.write.clone(), id.to_owned());
         self.run(async move {
             let tx = begin(&db).await?;
             let was_locked = hold(&tx, &id).await?.locked_at.is_some();
             if was_locked {
                 unlock.exec(&tx).await?;
+                outbox_add(&tx, &unlocked).await?;
                 tx.commit().await?;
             }
             Ok(was_locked)

@@ -19,6 +19,7 @@ mod harness;
 mod identity;
 mod idp;
 mod oidc;
+mod outbox;
 mod pages;
 mod process;
 mod replay;

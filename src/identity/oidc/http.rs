@@ -2,20 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use openidconnect::http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use url::Url;
 
 use crate::config::{ProviderHttp, is_loopback};
+use crate::outward::{self, OutwardError, reason};
 
 /// Longest answer that is read, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -29,15 +25,9 @@ pub enum SetupError {
         /// Which setting.
         what: &'static str,
     },
-    /// The extra authorities cannot be read.
-    #[error("OIDC_CA_FILE is not PEM with certificates: {0}")]
-    Authorities(String),
-    /// Neither the system nor the settings name an authority.
-    #[error("no certificate authorities were found on this system: install them, or set OIDC_CA_FILE")]
-    NoAuthorities,
-    /// The TLS library or the HTTP client refuses.
-    #[error("the client for identity providers cannot be made: {0}")]
-    Client(String),
+    /// No HTTP client can be made.
+    #[error(transparent)]
+    Client(#[from] OutwardError),
 }
 
 /// Why a provider gave no answer that can be used.
@@ -80,18 +70,7 @@ pub(crate) struct Http {
 impl Http {
     /// `issuer` decides whether plain http to this machine is spoken.
     pub(crate) fn new(settings: &ProviderHttp, issuer: &Url) -> Result<Self, SetupError> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings.ca.as_deref())?)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .http1_only()
-            // Connections are rare, and each belongs to the thread that opened it.
-            .pool_max_idle_per_host(0)
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
-            .user_agent(concat!("rack-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| SetupError::Client(reason(&error)))?;
+        let client = outward::client(settings)?;
         Ok(Self { client, loopback: issuer.scheme() == "http" && is_loopback(issuer) })
     }
 
@@ -176,42 +155,6 @@ impl<'c> AsyncHttpClient<'c> for Http {
     }
 }
 
-/// The crypto provider is named, never the process default.
-fn tls(extra: Option<&[u8]>) -> Result<ClientConfig, SetupError> {
-    let mut roots = RootCertStore::empty();
-    // One odd certificate among the system's hundred must not keep everybody out.
-    let (_added, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(pem) = extra {
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| SetupError::Authorities(error.to_string()))?;
-            roots.add(certificate).map_err(|error| SetupError::Authorities(error.to_string()))?;
-        }
-        if roots.len() == before {
-            return Err(SetupError::Authorities("it holds none".to_owned()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(SetupError::NoAuthorities);
-    }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| SetupError::Client(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
 fn failure(error: &reqwest::Error) -> FetchError {
     if error.is_timeout() { FetchError::Timeout } else { FetchError::Unreachable(reason(error)) }
-}
-
-/// The innermost cause: the outer ones repeat the address.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -63,7 +63,7 @@ fn ordinary() -> Context {
     Context { mfa: fresh, ..unproved() }
 }
 
-/// Circumstances in which no second factor was shown.
+/// Circumstances in which no second factor was shown, and apps may be deleted.
 fn unproved() -> Context {
     Context {
         now: datetime!(2026-01-01 12:00 UTC),
@@ -74,7 +74,7 @@ fn unproved() -> Context {
         credential_age_s: 3600,
         break_glass: String::new(),
         audit: Audit::anchored(),
-        settings: Settings::default(),
+        settings: Settings { allow_destructive_actions: true },
         exec: None,
     }
 }

@@ -1,8 +1,10 @@
 //! The management API through the real server: who may call what, what it changes, and what is recorded.
 
+mod app_settings;
 mod browser;
 mod commands;
 mod crowd;
+mod destruction;
 mod machines;
 mod people;
 mod settings;

@@ -2,7 +2,7 @@
 
 use rack_gateway::identity::{Arrival, Rules};
 use rack_gateway::routes::{API, Row};
-use rack_gateway::store::{NewDevice, UserRow};
+use rack_gateway::store::{MessageState, NewDevice, Notice, UserRow};
 use serde_json::{Value, json};
 
 use super::{admit, at_the_browser, at_the_cli, from_page, machine, person, run, silent, somebody, with};
@@ -93,7 +93,7 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         // The role is asked for by itself.
         "user:create" | "api-token:create" => (201, 2),
         "user:update" | "user:lock" | "session:revoke-all" | "api-token:update" | "api-token:rotate"
-        | "setting:update" | "factor:reset" => (200, 1),
+        | "setting:update" | "app-setting:update" | "notice:retry" | "factor:reset" => (200, 1),
         "user:delete"
         | "user:unlock"
         | "user-role:grant"
@@ -103,7 +103,8 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         | "api-token:revoke"
         | "api-token-role:grant"
         | "api-token-role:revoke"
-        | "setting:reset" => (204, 1),
+        | "setting:reset"
+        | "app-setting:reset" => (204, 1),
         _ => (200, 0),
     }
 }
@@ -127,6 +128,15 @@ async fn trusted(gateway: &Gateway, user: &UserRow) -> String {
     id
 }
 
+/// A notice of a time when there was nobody to send it to.
+async fn skipped(gateway: &Gateway) -> String {
+    let store = &gateway.running.gate.store;
+    let now = gateway.running.gate.clock.now();
+    store.outbox_put(&Notice { kind: "user.locked", data: json!({}), at: now - time::Duration::DAY }).await.unwrap();
+    store.outbox_skip(now - time::Duration::HOUR, now - time::Duration::HOUR, now).await.unwrap();
+    store.outbox_page(Some(MessageState::Skipped), None, 1).await.unwrap().remove(0).id
+}
+
 /// What a request is about: made for it alone.
 struct Objects {
     user: UserRow,
@@ -134,6 +144,8 @@ struct Objects {
     device: String,
     token: String,
     setting: u64,
+    app_setting: u64,
+    notice: String,
 }
 
 impl Objects {
@@ -154,7 +166,10 @@ impl Objects {
         let token = store.credential_find(&token.hash().0).await.unwrap().unwrap().id;
         let settings = store.setting_list().await.unwrap();
         let setting = settings.iter().find(|row| row.name == "session_max_hours").map_or(0, |row| row.version);
-        Self { user, session, device, token, setting }
+        let app_settings = store.app_setting_list("shop").await.unwrap();
+        let app_setting = app_settings.first().map_or(0, |row| row.version);
+        let notice = skipped(gateway).await;
+        Self { user, session, device, token, setting, app_setting, notice }
     }
 
     fn path(&self, row: &Row, role: &str) -> String {
@@ -169,13 +184,16 @@ impl Objects {
             .replace("{approval}", UNKNOWN)
             .replace("{token}", &self.token)
             .replace("{role}", role)
-            .replace("{setting}", "session_max_hours")
+            .replace("{app}", "shop")
+            .replace("{setting}", if row.path.contains("{app}") { "deploy_commands" } else { "session_max_hours" })
+            .replace("{notice}", &self.notice)
             .replace("{seq}", "1")
     }
 
     fn version(&self, row: &Row) -> u64 {
         match row.action {
             "setting:update" | "setting:reset" => self.setting,
+            "app-setting:update" | "app-setting:reset" => self.app_setting,
             _ => 1,
         }
     }
@@ -192,6 +210,7 @@ fn body(row: &Row) -> Option<Value> {
         "api-token:update" => json!({ "apps": ["shop"] }),
         "api-token:rotate" => json!({}),
         "setting:update" => json!({ "value": 13 }),
+        "app-setting:update" => json!({ "value": ["bin/migrate"] }),
         "cli-login:confirm" => json!({ "user_code": "BCDF-GHJK", "approve": true }),
         "challenge:answer" => json!({ "method": "totp", "code": "123456" }),
         "factor:create" => json!({ "kind": "totp", "name": "Phone" }),

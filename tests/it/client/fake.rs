@@ -15,6 +15,8 @@ use rustls::ServerConfig;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::desk::Desk;
+
 /// A token that is no session.
 pub const API_TOKEN: &str = "rgw_the-token-of-a-machine";
 /// What the runner's token service wants to see.
@@ -41,7 +43,10 @@ pub struct Seen {
     pub at: Instant,
     pub method: String,
     pub path: String,
+    pub query: String,
     pub authorization: Option<String>,
+    /// A second factor.
+    pub factor: Option<String>,
     pub body: String,
 }
 
@@ -61,6 +66,7 @@ struct Inner {
     sessions: Vec<Session>,
     seen: Vec<Seen>,
     made: usize,
+    desk: Desk,
 }
 
 struct State {
@@ -147,13 +153,18 @@ impl Fake {
         self.inner().sessions.iter().map(|session| session.token.clone()).collect()
     }
 
+    /// Requests to deploy, as this gateway keeps them.
+    pub fn desk(&self, change: impl FnOnce(&mut Desk)) {
+        change(&mut self.inner().desk);
+    }
+
     /// Ends all sessions, as an administrator does.
     pub fn end_sessions(&self) {
         self.inner().sessions.clear();
     }
 }
 
-fn problem(status: u16, slug: &str, error: &str) -> HttpResponse {
+pub fn problem(status: u16, slug: &str, error: &str) -> HttpResponse {
     HttpResponse::build(StatusCode::from_u16(status).unwrap()).json(json!({
         "error": error, "type": format!("/problems/{slug}"), "title": "refused", "status": status,
         "instance": REQUEST_ID,
@@ -161,7 +172,7 @@ fn problem(status: u16, slug: &str, error: &str) -> HttpResponse {
 }
 
 /// What breaks the contract.
-fn broken(what: &str) -> HttpResponse {
+pub fn broken(what: &str) -> HttpResponse {
     problem(400, "contract", &format!("contract: {what}"))
 }
 
@@ -173,7 +184,9 @@ async fn handle(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
         at: Instant::now(),
         method: request.method().to_string(),
         path: request.path().to_owned(),
+        query: request.query_string().to_owned(),
         authorization: header("authorization"),
+        factor: header("x-rack-gateway-mfa"),
         body: body.clone(),
     });
     if let Some((status, location, body)) = inner.canned {
@@ -188,13 +201,20 @@ async fn handle(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
         ("POST", ["api", "v1", "auth", "cli", "start"]) => start(&mut inner, &state.url, &body),
         ("POST", ["api", "v1", "auth", "cli", "complete"]) => complete(&mut inner, &body),
         ("POST", ["api", "v1", "auth", "token"]) => exchange(&mut inner, &state.url, &header("content-type"), &body),
+        (method, path) if Desk::is_for(path) => {
+            if header("authorization").is_none_or(|value| !value.starts_with("Bearer rgw_")) {
+                return problem(401, "unauthenticated", "who are you?");
+            }
+            let query = web::Query::<BTreeMap<String, String>>::from_query(request.query_string()).unwrap();
+            inner.desk.answer((method, path), &query, header("x-rack-gateway-mfa").as_deref(), &body)
+        }
         ("GET", ["runner", "token"]) => runner(&request, &header("authorization")),
         (method, path) => guarded(&mut inner, method, path, &header("authorization")),
     }
 }
 
 /// Whether a JSON object has these fields and no others.
-fn has_fields(value: &Value, names: &[&str]) -> bool {
+pub fn has_fields(value: &Value, names: &[&str]) -> bool {
     let found: Option<Vec<_>> = value.as_object().map(|map| map.keys().map(String::as_str).collect());
     let mut names = names.to_vec();
     names.sort_unstable();

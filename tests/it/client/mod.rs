@@ -2,6 +2,8 @@
 
 mod account;
 mod ci;
+mod deploy_approval;
+mod desk;
 mod fake;
 mod login;
 mod saved;

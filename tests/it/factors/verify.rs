@@ -158,7 +158,7 @@ async fn the_fifth_wrong_answer_locks(db: Db) {
     let right = totp(&secret, now() + STEP);
     assert_eq!(slug(bench.show(&bench.ada, &right, now() + STEP).await), "account-locked");
     let before = bench.records("factor:verify").await.len();
-    bench.store.user_unlock(&bench.ada).await.unwrap();
+    bench.store.user_unlock(&bench.ada, "root", now()).await.unwrap();
     let result = bench.show(&bench.ada, &right, now() + STEP).await;
     assert!(result.as_ref().is_err_and(|error| error.to_string().contains("270 seconds")), "{result:?}");
     assert_eq!(slug(result), "too-many", "unlocked, while the window is full");

@@ -71,7 +71,7 @@ async fn it_rises_with_people(db: Db) {
     watch.rose("a lock").await;
     store.user_lock("u1", "left", "root", NOW).await.expect("locked");
     watch.stayed("the same lock").await;
-    store.user_unlock("u1").await.expect("unlocked");
+    store.user_unlock("u1", "root", NOW).await.expect("unlocked");
     watch.rose("no lock").await;
     store.user_delete("u1").await.expect("deleted");
     watch.rose("a person less").await;
@@ -170,9 +170,9 @@ async fn it_rises_with_what_was_shown(db: Db) {
     store.device_add(device("d2", "u1", 2), NOW).await.expect("added");
     assert!(store.device_delete("d2", "u1").await.expect("an answer"));
     watch.stayed("no session began there").await;
-    assert_eq!(store.factors_reset("u1").await, Ok(1));
+    assert_eq!(store.factors_reset("u1", "root", NOW).await, Ok(1));
     watch.rose("a reset").await;
-    assert_eq!(store.factors_reset("u1").await, Ok(0));
+    assert_eq!(store.factors_reset("u1", "root", NOW).await, Ok(0));
     watch.stayed("nothing to reset").await;
     store.device_add(device("d3", "u1", 3), NOW).await.expect("added");
     for (table, column, value) in [

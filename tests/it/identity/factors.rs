@@ -382,15 +382,15 @@ async fn a_reset_leaves_nothing(db: Db) {
     let store = two_people(&db).await;
     furnish(&store, "u1", 1).await;
     furnish(&store, "u2", 2).await;
-    assert_eq!(store.factors_reset("u9").await, Err(StoreError::NotFound));
-    assert_eq!(store.factors_reset("u1").await, Ok(2));
+    assert_eq!(store.factors_reset("u9", "root", NOW).await, Err(StoreError::NotFound));
+    assert_eq!(store.factors_reset("u1", "root", NOW).await, Ok(2));
     has_nothing(&store, "u1", 1).await;
     let row = store.user_find("u1").await.unwrap().unwrap();
     assert_eq!((row.enrolled_at, row.preferred_method), (None, None));
     let left = store.credential_get("c-u1").await.unwrap().unwrap();
     assert_eq!((left.factor_at, left.factor_method, left.factor_strong, left.device_id), (None, None, false, None));
     assert_eq!(store.notice_list("u1", 10).await.unwrap().len(), 1, "what they were told stays");
-    assert_eq!(store.factors_reset("u1").await, Ok(0));
+    assert_eq!(store.factors_reset("u1", "root", NOW).await, Ok(0));
     assert_eq!(store.user_find("u1").await.unwrap().unwrap().version, row.version, "nothing changed");
     let other = store.credential_get("c-u2").await.unwrap().unwrap();
     assert_eq!((other.factor_at, other.device_id.as_deref()), (Some(NOW), Some("d-u2")));
@@ -433,7 +433,7 @@ async fn a_sealed_secret_goes_with_its_factor(db: Db) {
     store.sweep(NOW + Duration::HOUR).await.expect("swept");
     assert!(!is_there("totp", "swept").await);
     assert!(is_there("totp", "reset").await);
-    store.factors_reset("u1").await.expect("reset");
+    store.factors_reset("u1", "root", NOW).await.expect("reset");
     assert!(!is_there("totp", "reset").await);
     for id in ["gone", "reset", "swept"] {
         assert!(is_there("other", id).await, "{id}: what is not a factor's stays");
@@ -543,6 +543,6 @@ async fn the_serving_role_may_do_all_of_it() {
     assert_eq!(store.secret_get(&secret).await, Ok(None));
     store.sweep(NOW + DAY * 365).await.expect("swept");
     furnish(&store, "u1", 2).await;
-    assert_eq!(store.factors_reset("u1").await, Ok(2));
+    assert_eq!(store.factors_reset("u1", "root", NOW).await, Ok(2));
     store.user_delete("u1").await.expect("deleted");
 }

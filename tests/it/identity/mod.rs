@@ -5,7 +5,7 @@ mod challenges;
 mod credentials;
 mod crossing;
 mod epoch;
-mod factors;
+pub mod factors;
 pub mod plans;
 mod sign_in;
 mod sweep;

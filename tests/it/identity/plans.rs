@@ -73,7 +73,7 @@ async fn prove(store: &Store, now: OffsetDateTime) {
     store.credential_verified("c10", now, "totp", false).await.expect("an answer");
     store.notice_list("u5", 5).await.expect("a list");
     store.notices_seen("u5", now).await.expect("seen");
-    store.factors_reset("u7").await.expect("reset");
+    store.factors_reset("u7", "root", NOW).await.expect("reset");
 }
 
 /// All that requests ask and do.

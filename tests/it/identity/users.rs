@@ -123,14 +123,14 @@ async fn locking_revokes(db: Db) {
     store.credential_create(session("c5", "u1", 5), later).await.expect("a session");
     assert_eq!(store.user_lock("u1", "again", "eve", later + Duration::HOUR).await, Ok(1), "what is new goes too");
     assert_eq!(store.user_find("u1").await.expect("a search").expect("a user").lock, Some(lock), "the first stays");
-    assert_eq!(store.user_unlock("u1").await, Ok(true));
-    assert_eq!(store.user_unlock("u1").await, Ok(false));
+    assert_eq!(store.user_unlock("u1", "root", NOW).await, Ok(true));
+    assert_eq!(store.user_unlock("u1", "root", NOW).await, Ok(false));
     let back = store.user_find("u1").await.expect("a search").expect("a user");
     assert_eq!((back.lock, back.version), (None, 3));
     let row = store.credential_get("c1").await.expect("a search").expect("a credential");
     assert_eq!(row.revoked_at, Some(later), "revoked is for good");
     assert_eq!(store.user_lock("u9", "x", "y", NOW).await, Err(StoreError::NotFound));
-    assert_eq!(store.user_unlock("u9").await, Err(StoreError::NotFound));
+    assert_eq!(store.user_unlock("u9", "root", NOW).await, Err(StoreError::NotFound));
 }
 
 async fn deleting_takes_the_credentials_along(db: Db) {

@@ -173,7 +173,7 @@ async fn certificates_are_checked() {
         Oidc::new(SignInSettings { http, ..provider.settings() }, PUBLIC)
     };
     for ca in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        assert!(matches!(set(ca), Err(SetupError::Authorities(_))), "{ca}");
+        assert!(matches!(set(ca), Err(SetupError::Client(_))), "{ca}");
     }
     let plain = SignInSettings { issuer: "http://login.example.com".to_owned(), ..provider.settings() };
     assert!(matches!(Oidc::new(plain, PUBLIC), Err(SetupError::Address { .. })));

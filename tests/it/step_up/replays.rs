@@ -99,7 +99,7 @@ async fn a_proof_ends(db: Db) {
     // With the factors.
     let token = stage.cli(&user, AN_HOUR).await;
     proven(&stage, &mut person, &token).await;
-    stage.gateway.running.gate.store.factors_reset(&user.id).await.unwrap();
+    stage.gateway.running.gate.store.factors_reset(&user.id, "root", time::OffsetDateTime::now_utc()).await.unwrap();
     denied(&stage, "after a reset", &with(&token, plain("DELETE", "/apps/scratch")).to(stage.addr()).await).await;
     stage.gateway.stop_and_verify().await;
 }

@@ -272,7 +272,7 @@ async fn a_wait_ends_with_its_session(db: Db) {
     // A reset of somebody's factors takes the question away.
     let token = stage.cli(&person.user, AN_HOUR).await;
     let (mut terminal, _) = Terminal::waiting(&stage, EXEC, &token).await;
-    store.factors_reset(&person.user.id).await.unwrap();
+    store.factors_reset(&person.user.id, "root", time::OffsetDateTime::now_utc()).await.unwrap();
     terminal.refused().await;
     assert!(shells.state.received().is_empty(), "{:?}", shells.state.received());
     stage.gateway.stop_and_verify().await;
