@@ -95,7 +95,7 @@ impl Classified {
 
     /// What the database knows of the resource, and of what the row depends on.
     async fn look_up(&mut self, gate: &Gate) -> Result<Settings, StoreError> {
-        self.resource.about = facts::about(gate, &self.resource).await?;
+        self.resource.about = facts::about(gate, &self.resource, self.identified.accepted.trace.at).await?;
         facts::settings(gate, self.matched.row()).await
     }
 

@@ -36,6 +36,7 @@ pub use accept::Accepted;
 pub use classify::Classified;
 pub use environment::{EnvironmentUnknown, Releases, app_rules, env_var};
 pub use errand::{Chunks, Errand, ErrandError, Look, Reader};
+pub use facts::deploy_approval;
 pub use follow::{Answered, Follow, Followers, Unfollowed};
 pub use gate::{Active, BundleStatus, Gate, Latest};
 pub use gather::Gathered;

@@ -16,6 +16,8 @@ use tokio::runtime::{Handle, Runtime};
 mod anchor;
 mod app_setting;
 mod append;
+mod approval;
+mod approval_change;
 mod backup_code;
 mod challenge;
 mod challenge_kind;
@@ -48,6 +50,7 @@ mod words;
 
 pub use anchor::{AnchorRow, EpochRow};
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
+pub use approval::{ApprovalFilter, ApprovalRow, ApprovalState, NewApproval, Party, Vote};
 pub use challenge::{ChallengeReason, ChallengeRow, NewChallenge};
 pub use challenge_kind::{Needs, Way};
 pub use cli_login::{CliLoginRow, NewCliLogin};
