@@ -1,0 +1,3 @@
+//! Deploy approvals: what a deploy that was approved may consist of.
+
+pub mod bundle;
