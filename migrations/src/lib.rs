@@ -13,6 +13,8 @@ mod m0003_sign_in;
 mod m0004_secrets;
 mod m0005_factors;
 mod m0006_proof;
+mod m0007_approvals;
+mod m0009_outbox;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -28,6 +30,8 @@ impl MigratorTrait for Migrator {
             Step { name: "m0004_secrets", up: |manager| Box::pin(m0004_secrets::up(manager)) },
             Step { name: "m0005_factors", up: |manager| Box::pin(m0005_factors::up(manager)) },
             Step { name: "m0006_proof", up: |manager| Box::pin(m0006_proof::up(manager)) },
+            Step { name: "m0007_approvals", up: |manager| Box::pin(m0007_approvals::up(manager)) },
+            Step { name: "m0009_outbox", up: |manager| Box::pin(m0009_outbox::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -67,6 +71,8 @@ pub fn grants(role: &str) -> String {
         include_str!("sql/grants.postgres.sql"),
         include_str!("sql/factors_grants.postgres.sql"),
         include_str!("sql/proof_grants.postgres.sql"),
+        include_str!("sql/approvals_grants.postgres.sql"),
+        include_str!("sql/outbox_grants.postgres.sql"),
     );
     grants.replace("{role}", role)
 }
