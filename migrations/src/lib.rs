@@ -14,6 +14,7 @@ mod m0004_secrets;
 mod m0005_factors;
 mod m0006_proof;
 mod m0007_approvals;
+mod m0008_deploy_steps;
 mod m0009_outbox;
 mod shape;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0005_factors", up: |manager| Box::pin(m0005_factors::up(manager)) },
             Step { name: "m0006_proof", up: |manager| Box::pin(m0006_proof::up(manager)) },
             Step { name: "m0007_approvals", up: |manager| Box::pin(m0007_approvals::up(manager)) },
+            Step { name: "m0008_deploy_steps", up: |manager| Box::pin(m0008_deploy_steps::up(manager)) },
             Step { name: "m0009_outbox", up: |manager| Box::pin(m0009_outbox::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
@@ -72,6 +74,7 @@ pub fn grants(role: &str) -> String {
         include_str!("sql/factors_grants.postgres.sql"),
         include_str!("sql/proof_grants.postgres.sql"),
         include_str!("sql/approvals_grants.postgres.sql"),
+        include_str!("sql/deploy_steps_grants.postgres.sql"),
         include_str!("sql/outbox_grants.postgres.sql"),
     );
     grants.replace("{role}", role)

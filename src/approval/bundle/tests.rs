@@ -131,7 +131,7 @@ fn refuses_names_that_can_be_taken_for_others() {
         ("twice with a dot", vec![manifest(), file("./convox.yml", b"x")], BundleError::Twice),
         ("twice with a slash", vec![manifest(), file(".//convox.yml", b"x")], BundleError::Twice),
         ("any file twice", vec![manifest(), file("a", b"1"), file("a", b"2")], BundleError::Twice),
-        ("a folder of that name", vec![entry(b'5', "convox.yml", b""), manifest()], BundleError::Twice),
+        ("a folder of that name", vec![manifest(), entry(b'5', "convox.yml", b"")], BundleError::Twice),
         ("beneath a link", vec![link(b'2', "a", "."), file("a/convox.yml", b"x"), manifest()], BundleError::Twice),
         ("a link over a folder", vec![file("a/b", b"x"), link(b'2', "a", "."), manifest()], BundleError::Twice),
         (
