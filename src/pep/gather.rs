@@ -13,6 +13,7 @@ use crate::identity::IdentifyError;
 use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 
+use super::deploy::Deploy;
 use super::errand::Reader;
 use super::facts;
 use super::follow::Followers;
@@ -40,6 +41,8 @@ pub struct Gathered {
     pub(super) pinned: Option<[u8; 32]>,
     /// What is left to do when the rack has answered.
     pub(super) followers: Followers,
+    /// What it does in a deploy.
+    pub(super) deploy: Option<Box<Deploy>>,
 }
 
 impl Classified {
@@ -74,7 +77,7 @@ impl Classified {
             settings: Settings::default(),
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
-        Ok(Gathered {
+        let mut gathered = Gathered {
             classified: self,
             context,
             prepared,
@@ -84,7 +87,12 @@ impl Classified {
             also: Vec::new(),
             pinned: None,
             followers: Vec::new(),
-        })
+            deploy: None,
+        };
+        match gathered.cover(gate).await {
+            Ok(()) => Ok(gathered),
+            Err(refusal) => Err(Stopped::new(gathered.classified.identified.accepted.trace, refusal)),
+        }
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {

@@ -30,10 +30,9 @@ impl Gathered {
         if self.informed || self.prepared.is_err() {
             return Ok(());
         }
-        let Some(_look) = Look::after(decision, &self.reader, request_id) else { return Ok(()) };
+        let Some(look) = Look::after(decision, &self.reader, request_id) else { return Ok(()) };
         self.informed = true;
-        let _ = gate;
-        Ok(())
+        self.inspect(gate, &look).await
     }
 
     /// Sends another body than the one that came. A factor was, or will be, proved for the one that came.

@@ -8,6 +8,7 @@ mod admit;
 mod browser;
 mod classify;
 mod decide;
+mod deploy;
 mod errand;
 mod event;
 mod facts;

@@ -283,18 +283,24 @@ impl Store {
         Ok(self.deploy_steps_where(is_it).await?.pop())
     }
 
-    /// Whether a step of this kind was taken with this subject.
+    /// The last step of this kind that this deployer took in an app.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn deploy_step_of(
+    pub async fn deploy_step_last(
         &self,
         app: &str,
+        by: &Party,
         step: DeployStepKind,
-        subject: &str,
     ) -> Result<Option<DeployStep>, StoreError> {
-        let is_it = Column::App.eq(app).and(Column::Step.eq(step.as_str())).and(Column::Subject.eq(subject));
-        Ok(self.deploy_steps_where(is_it).await?.pop())
+        let is_it = Column::App
+            .eq(app)
+            .and(Column::Step.eq(step.as_str()))
+            .and(Column::ByKind.eq(by.kind.as_str()))
+            .and(Column::ById.eq(by.id.as_str()))
+            .and(Column::State.ne(StepState::Freed.as_str()));
+        let (db, select) = (self.inner.read.clone(), Entity::find().filter(is_it).order_by_desc(Column::Id));
+        self.run(async move { select.one(&db).await?.map(DeployStep::try_from).transpose() }).await
     }
 
     async fn deploy_steps_where(&self, is_it: sea_orm::sea_query::SimpleExpr) -> Result<Vec<DeployStep>, StoreError> {
