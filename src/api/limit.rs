@@ -44,6 +44,9 @@ pub(super) const REPOSITORY: Limit = Limit { name: "repository", most: 60, windo
 /// Proofs that a CLI shows for one challenge.
 pub(super) const PROOF: Limit = Limit { name: "proof", most: 10, window: TEN };
 
+/// Deploys that one principal asks for.
+pub(super) const APPROVAL: Limit = Limit { name: "approval", most: 120, window: TEN };
+
 impl Limit {
     /// Counts a try of `who`.
     ///

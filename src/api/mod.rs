@@ -6,6 +6,7 @@
 
 mod account;
 pub mod action;
+mod approvals;
 mod audit;
 mod call;
 mod challenges;
@@ -105,6 +106,14 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::ApiTokenRotate, _, _>(tokens::rotate),
         guarded::<action::ApiTokenRoleGrant, _, _>(tokens::grant),
         guarded::<action::ApiTokenRoleRevoke, _, _>(tokens::take),
+        guarded::<action::DeployApprovalList, _, _>(approvals::request::list),
+        guarded::<action::DeployApprovalCreate, _, _>(approvals::request::create),
+        guarded::<action::DeployApprovalRead, _, _>(approvals::request::read),
+        guarded::<action::DeployApprovalWait, _, _>(approvals::wait::wait),
+        guarded::<action::DeployApprovalApprove, _, _>(approvals::decide::approve),
+        guarded::<action::DeployApprovalReject, _, _>(approvals::decide::reject),
+        guarded::<action::DeployApprovalExtend, _, _>(approvals::decide::extend),
+        guarded::<action::DeployApprovalRevoke, _, _>(approvals::decide::revoke),
         guarded::<action::AuditSearch, _, _>(audit::search::search),
         guarded::<action::AuditRead, _, _>(audit::search::read),
         guarded::<action::AuditProve, _, _>(audit::proofs::record),

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, audit, challenges, devices, factors, policy, public_docs, sessions,
-    settings, tokens, users,
+    Call, Content, Problem, Reply, account, approvals, audit, challenges, devices, factors, policy, public_docs,
+    sessions, settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -57,6 +57,14 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         factors::backup_codes,
         devices::list,
         devices::revoke,
+        approvals::request::list,
+        approvals::request::create,
+        approvals::request::read,
+        approvals::wait::wait,
+        approvals::decide::approve,
+        approvals::decide::reject,
+        approvals::decide::extend,
+        approvals::decide::revoke,
         audit::search::search,
         audit::search::read,
         audit::proofs::record,
@@ -192,6 +200,9 @@ fn parameter(place: &str, name: &str, is_required: bool) -> Value {
         "limit" => "How many items at most",
         "if-match" => "The version that the change was made from: `etag` of what was read",
         "app" => "The app that decisions are asked about",
+        "state" => "Only those in this state: pending, approved, deployed, rejected, expired or revoked",
+        "commit" => "Only those of this whole commit",
+        "timeout" => "How many seconds to wait at most, from 1 to 1200; 60 unless it is given",
         _ => "Its id or name",
     };
     json!({ "in": place, "name": name, "required": is_required, "schema": schema, "description": text })

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::approval;
+use crate::audit::Writer;
 use crate::clock::Clock;
 use crate::identity::Oidc;
 use crate::store::Store;
@@ -14,20 +16,23 @@ use crate::store::Store;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Begins them; they end with the handles.
-pub(super) fn begin(store: &Store, clock: &Clock, oidc: Option<&Arc<Oidc>>) -> Vec<JoinHandle<()>> {
-    let mut tasks = vec![tokio::spawn(sweep(store.clone(), clock.clone()))];
+pub(super) fn begin(store: &Store, audit: &Writer, clock: &Clock, oidc: Option<&Arc<Oidc>>) -> Vec<JoinHandle<()>> {
+    let mut tasks = vec![tokio::spawn(sweep(store.clone(), audit.clone(), clock.clone()))];
     if let Some(oidc) = oidc {
         tasks.push(tokio::spawn(warm_up(Arc::clone(oidc), clock.clone())));
     }
     tasks
 }
 
-async fn sweep(store: Store, clock: Clock) {
+async fn sweep(store: Store, audit: Writer, clock: Clock) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
         if let Err(error) = store.sweep(clock.now()).await {
             tracing::warn!(%error, "what is over could not be cleared away");
+        }
+        if let Err(error) = approval::sweep(&store, &audit, clock.now()).await {
+            tracing::warn!(%error, "deploy approvals whose time is over could not be ended");
         }
     }
 }

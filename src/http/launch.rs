@@ -198,7 +198,7 @@ impl Launch {
             metrics: self.metrics,
             workers: self.workers,
         })?;
-        let mut tasks = chores::begin(&gate.store, &gate.clock, oidc.as_ref());
+        let mut tasks = chores::begin(&gate.store, &gate.audit, &gate.clock, oidc.as_ref());
         tasks.push(tokio::spawn(watch_policies(gate.clone(), self.policy.clone(), status.clone())));
         let anchoring = anchoring.begin(&gate, &catalog);
         Ok(Running {

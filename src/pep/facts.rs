@@ -2,10 +2,13 @@
 
 use actix_web::http::header::HeaderMap;
 
+use time::OffsetDateTime;
+
 use super::Gate;
-use crate::pdp::{About, Audit, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
+use crate::approval;
+use crate::pdp::{About, Audit, DeployApproval, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
 use crate::routes::{Facts, Resource, Row};
-use crate::store::{CredentialKind, CredentialRow, StoreError, UserRow};
+use crate::store::{ApprovalRow, CredentialKind, CredentialRow, Party, StoreError, UserRow};
 
 /// What would run, where the row runs something.
 pub(super) fn exec(row: &Row, headers: &HeaderMap) -> Option<Exec> {
@@ -32,15 +35,54 @@ pub(super) fn audit(gate: &Gate) -> Audit {
     Audit { state: level.as_str().into(), unanchored_s }
 }
 
-/// The person or token that a row acts on, as a principal of policy; none for other resources, and
-/// for ids that nobody has.
-pub(super) async fn about(gate: &Gate, resource: &ResourceRef) -> Result<Option<Box<About>>, StoreError> {
+/// What is known of what a row acts on: the person or token, as a principal of policy, or the request to deploy;
+/// none for other resources, and for ids that nobody has.
+pub(super) async fn about(
+    gate: &Gate,
+    resource: &ResourceRef,
+    now: OffsetDateTime,
+) -> Result<Option<Box<About>>, StoreError> {
+    if resource.kind == Resource::DeployApproval {
+        return deploy(gate, resource, now).await;
+    }
     let found = match resource.kind {
         Resource::User => gate.store.user_find(&resource.id).await?.map(person),
         Resource::ApiToken => gate.store.credential_get(&resource.id).await?.and_then(token),
         _ => None,
     };
     Ok(found.map(|principal| Box::new(About::Principal(principal))))
+}
+
+/// The request to deploy, if it is one of the app that the path names.
+async fn deploy(gate: &Gate, resource: &ResourceRef, now: OffsetDateTime) -> Result<Option<Box<About>>, StoreError> {
+    let Some((app, id)) = resource.id.split_once('/') else { return Ok(None) };
+    let Some(row) = gate.store.approval_find(id).await?.filter(|row| row.app == app) else { return Ok(None) };
+    let approvals = approval::agreed(&gate.store, &row).await?.len();
+    Ok(Some(Box::new(deploy_approval(&row, approvals, now))))
+}
+
+/// A request to deploy as policy sees it, when so many people agree.
+#[must_use]
+pub fn deploy_approval(row: &ApprovalRow, approvals: usize, now: OffsetDateTime) -> About {
+    let of_kind = |kind: PrincipalKind| {
+        let is_it = |party: &&Party| party.kind == kind.entity_type();
+        let mut ids: Vec<_> = [&row.requester, &row.deployer].into_iter().filter(is_it).map(|p| p.id.clone()).collect();
+        ids.dedup();
+        ids
+    };
+    let state = row.state_at(now);
+    let left_s = if state.is_live() { (row.expires_at - now).whole_seconds().max(0) } else { 0 };
+    About::DeployApproval(DeployApproval {
+        commit: row.commit.clone(),
+        branch: row.branch.clone().unwrap_or_default(),
+        state: state.as_str().to_owned(),
+        approvals: i64::try_from(approvals).unwrap_or(i64::MAX),
+        extensions: i64::from(row.extensions),
+        left_s,
+        users: row.users.clone(),
+        tokens: of_kind(PrincipalKind::ApiToken),
+        workloads: of_kind(PrincipalKind::Workload),
+    })
 }
 
 fn person(user: UserRow) -> Principal {

@@ -56,7 +56,8 @@ impl Classified {
         payload: &mut Payload,
         reader: Rc<dyn Reader>,
     ) -> Result<Gathered, Box<Stopped>> {
-        match facts::about(gate, &self.resource).await {
+        let now = self.identified.accepted.trace.at;
+        match facts::about(gate, &self.resource, now).await {
             Ok(about) => self.resource.about = about,
             Err(error) => {
                 let refusal = Refusal::Credential(IdentifyError::Unavailable(error));

@@ -29,6 +29,7 @@ mod trace;
 pub use accept::Accepted;
 pub use classify::Classified;
 pub use errand::{Chunks, Errand, ErrandError, Look, Reader};
+pub use facts::deploy_approval;
 pub use follow::{Answered, Follow, Followers, Unfollowed};
 pub use gate::{Active, BundleStatus, Gate, Latest};
 pub use gather::Gathered;

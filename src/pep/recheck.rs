@@ -46,7 +46,7 @@ impl Recheck {
         if !approval.id.is_empty() {
             // A grant that was taken back or used up holds no socket open.
             approval.left_s = match gate.store.approval_find(&approval.id).await {
-                Ok(row) => row.map_or(0, |row| deploy::facts(&row, now).left_s),
+                Ok(row) => row.map_or(0, |row| deploy::facts(&row, 0, now).left_s),
                 Err(_) => return Standing::Unknown,
             };
         }

@@ -31,8 +31,18 @@ const BEFORE: &[&str] = &["before-factor"];
 const ACCOUNT_BEFORE: &[&str] = &["account", "before-factor"];
 const FACTORS: &[&str] = &["own-factors"];
 
+const APPROVALS: &[&str] = &["approval-read"];
+const APPROVE: &[&str] = &["approve"];
+/// Which requests to deploy a list shows.
+const REQUESTS: &[&str] = &["state", "app", "commit", "cursor", "limit"];
+
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
+
+/// A row about one request to deploy.
+const fn approval(kind: Kind, path: &'static str, action: &'static str, groups: &'static [&'static str]) -> Row {
+    Row::new(kind, path, action, R::DeployApproval, groups).by_gateway()
+}
 
 /// The rows, by path.
 pub static API: &[Row] = &[
@@ -114,6 +124,29 @@ pub static API: &[Row] = &[
         .by_gateway(),
     Row::new(Kind::Delete, "/api/v1/api-tokens/{token}/roles/{role}", "api-token-role:revoke", R::ApiTokenRole, ADMIN)
         .by_gateway(),
+    // Requests to deploy.
+    Row::new(Kind::Get, "/api/v1/deploy-approvals", "deploy-approval:list", R::Rack, APPROVALS)
+        .by_gateway()
+        .query(REQUESTS),
+    Row::new(
+        Kind::Post,
+        "/api/v1/apps/{app}/deploy-approvals",
+        "deploy-approval:create",
+        R::App,
+        &["approval-request"],
+    )
+    .by_gateway()
+    .json(JSON_MAX),
+    approval(Kind::Get, "/api/v1/apps/{app}/deploy-approvals/{approval}", "deploy-approval:read", APPROVALS),
+    approval(Kind::Get, "/api/v1/apps/{app}/deploy-approvals/{approval}/wait", "deploy-approval:wait", APPROVALS)
+        .query(&["timeout"]),
+    approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/approve", "deploy-approval:approve", APPROVE)
+        .json(JSON_MAX),
+    approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/reject", "deploy-approval:reject", APPROVE)
+        .json(JSON_MAX),
+    approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/extend", "deploy-approval:extend", APPROVE),
+    approval(Kind::Post, "/api/v1/apps/{app}/deploy-approvals/{approval}/revoke", "deploy-approval:revoke", APPROVE)
+        .json(JSON_MAX),
     // The log of what happened.
     Row::new(Kind::Get, "/api/v1/audit/records", "audit:search", R::AuditLog, AUDIT).by_gateway().query(SEARCH),
     Row::new(Kind::Get, "/api/v1/audit/records/{seq}", "audit:read", R::AuditLog, AUDIT).by_gateway(),

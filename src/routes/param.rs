@@ -60,6 +60,7 @@ pub(super) const SYNTAX: &[(&str, Syntax)] = &[
     ("challenge", Syntax::Uuid),
     ("factor", Syntax::Uuid),
     ("device", Syntax::Uuid),
+    ("approval", Syntax::Uuid),
     ("code", Syntax::Code),
     ("seq", Syntax::Number),
 ];

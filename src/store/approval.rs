@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, ExprTrait as _, QueryOrder a
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::append::{loaded, stored};
+use super::append::loaded;
 use super::approval_change::expire;
 use super::outbox::{Notice, outbox_add};
 use super::value::{begin, list_from, list_text, second, sorted};

@@ -13,12 +13,7 @@ use crate::store::DeployStepKind as Kind;
 use super::{Deploy, Drift, Grant, unread};
 
 impl Deploy {
-    pub(super) async fn look(
-        &mut self,
-        gate: &Gate,
-        look: &Look,
-        release: Option<&str>,
-    ) -> Result<(), Refusal> {
+    pub(super) async fn look(&mut self, gate: &Gate, look: &Look, release: Option<&str>) -> Result<(), Refusal> {
         match (self.step, release) {
             (Step::Build, _) => self.look_into(gate, look).await,
             (Step::Promote | Step::Start, Some(release)) if self.grant.is_some() && self.drift.is_none() => {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use crate::approval::agreed;
 use crate::pdp::{Approval, Decision, NEVER_S, Verdict};
 use crate::routes::{Body, Form, Step, form};
 use crate::store::{ApprovalRow, ApprovalState, DeployStep, DeployStepKind, Party, StepState, StoreError};
@@ -82,6 +83,8 @@ pub(super) struct Deploy {
     /// The one that covers the request.
     grant: Option<Grant>,
     drift: Option<Drift>,
+    /// Whose approvals of it count now.
+    agreed: usize,
     /// SHA-256 of the manifest that a build is made by.
     manifest: Option<String>,
     images_allowed: bool,
@@ -138,6 +141,7 @@ impl Gathered {
             open: Vec::new(),
             grant: None,
             drift: None,
+            agreed: 0,
             manifest: None,
             images_allowed: true,
             images: None,
@@ -148,6 +152,7 @@ impl Gathered {
             deploy.find(gate, &self.classified, self.context.now).await.map_err(unread)?;
             let options: Vec<&str> = self.options();
             deploy.compare(&self.classified.matched, &options, self.context.exec.as_ref());
+            deploy.count(gate).await.map_err(unread)?;
         }
         self.deploy = Some(Box::new(deploy));
         self.tell();
@@ -162,7 +167,10 @@ impl Gathered {
         let Some(mut deploy) = self.deploy.take() else { return Ok(()) };
         let release = self.context.exec.as_ref().map(|exec| exec.release.clone());
         let release = release.or_else(|| self.classified.matched.param("release").map(str::to_owned));
-        let looked = deploy.look(gate, look, release.as_deref()).await;
+        let mut looked = deploy.look(gate, look, release.as_deref()).await;
+        if looked.is_ok() {
+            looked = deploy.count(gate).await.map_err(unread);
+        }
         self.deploy = Some(deploy);
         self.tell();
         looked
@@ -235,19 +243,27 @@ impl Deploy {
         Ok(gate.store.approval_find(&made.approval_id).await?.into_iter().collect())
     }
 
+    async fn count(&mut self, gate: &Gate) -> Result<(), StoreError> {
+        self.agreed = match &self.grant {
+            Some(grant) => agreed(&gate.store, &grant.row).await?.len(),
+            None => 0,
+        };
+        Ok(())
+    }
+
     fn approval(&self, now: OffsetDateTime) -> Approval {
         let Some(Grant { row, .. }) = &self.grant else {
             return Approval { images_allowed: self.images_allowed, ..Approval::none() };
         };
-        let approval = facts(row, now);
+        let approval = facts(row, self.agreed, now);
         let drift = self.drift.as_ref().map_or("", |drift| drift.what).into();
         Approval { drift, images_allowed: self.images_allowed, ..approval }
     }
 }
 
 /// A grant as policy sees it now.
-pub(super) fn facts(row: &ApprovalRow, now: OffsetDateTime) -> Approval {
-    let count = i64::try_from(row.counted().count()).unwrap_or(NEVER_S);
+pub(super) fn facts(row: &ApprovalRow, agreed: usize, now: OffsetDateTime) -> Approval {
+    let count = i64::try_from(agreed).unwrap_or(NEVER_S);
     let age_s = row.counted().map(|vote| (now - vote.at).whole_seconds()).min().unwrap_or(NEVER_S);
     let is_open = row.state_at(now) == ApprovalState::Approved;
     let left_s = if is_open { (row.expires_at - now).whole_seconds().max(0) } else { 0 };
