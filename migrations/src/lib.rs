@@ -16,6 +16,7 @@ mod m0006_proof;
 mod m0007_approvals;
 mod m0008_deploy_steps;
 mod m0009_outbox;
+mod m0010_app_settings;
 mod shape;
 
 /// The migrations in the order in which they run.
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0007_approvals", up: |manager| Box::pin(m0007_approvals::up(manager)) },
             Step { name: "m0008_deploy_steps", up: |manager| Box::pin(m0008_deploy_steps::up(manager)) },
             Step { name: "m0009_outbox", up: |manager| Box::pin(m0009_outbox::up(manager)) },
+            Step { name: "m0010_app_settings", up: |manager| Box::pin(m0010_app_settings::up(manager)) },
         ];
         list.into_iter().map(|step| Box::new(step) as Box<dyn MigrationTrait>).collect()
     }
@@ -76,6 +78,7 @@ pub fn grants(role: &str) -> String {
         include_str!("sql/approvals_grants.postgres.sql"),
         include_str!("sql/deploy_steps_grants.postgres.sql"),
         include_str!("sql/outbox_grants.postgres.sql"),
+        include_str!("sql/app_settings_grants.postgres.sql"),
     );
     grants.replace("{role}", role)
 }

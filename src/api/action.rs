@@ -88,4 +88,7 @@ actions! {
     SettingList = "setting:list",
     SettingUpdate = "setting:update",
     SettingReset = "setting:reset",
+    AppSettingList = "app-setting:list",
+    AppSettingUpdate = "app-setting:update",
+    AppSettingReset = "app-setting:reset",
 }

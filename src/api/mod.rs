@@ -6,6 +6,7 @@
 
 mod account;
 pub mod action;
+mod app_settings;
 mod approvals;
 mod audit;
 mod call;
@@ -125,6 +126,9 @@ pub fn endpoints() -> Endpoints {
         guarded::<action::SettingList, _, _>(settings::list),
         guarded::<action::SettingUpdate, _, _>(settings::update),
         guarded::<action::SettingReset, _, _>(settings::reset),
+        guarded::<action::AppSettingList, _, _>(app_settings::list),
+        guarded::<action::AppSettingUpdate, _, _>(app_settings::update),
+        guarded::<action::AppSettingReset, _, _>(app_settings::reset),
         guarded::<action::SessionEnd, _, _>(sign_in::session_end),
         guarded::<action::CliLoginConfirm, _, _>(sign_in::cli_confirm),
     ])

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use super::action::ApiDescribe;
 use super::endpoint::Answer;
 use super::{
-    Call, Content, Problem, Reply, account, approvals, audit, challenges, devices, factors, policy, public_docs,
-    sessions, settings, tokens, users,
+    Call, Content, Problem, Reply, account, app_settings, approvals, audit, challenges, devices, factors, policy,
+    public_docs, sessions, settings, tokens, users,
 };
 use crate::routes::{API, Body, Row, SIGN_IN};
 
@@ -76,6 +76,9 @@ use crate::routes::{API, Body, Row, SIGN_IN};
         settings::list,
         settings::update,
         settings::reset,
+        app_settings::list,
+        app_settings::update,
+        app_settings::reset,
     )
 )]
 struct Document;

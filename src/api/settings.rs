@@ -9,7 +9,7 @@ use super::action::{Action, SettingList, SettingReset, SettingUpdate};
 use super::endpoint::Answer;
 use super::parts::declared;
 use super::{Call, Problem, Reply};
-use crate::config::{AnchorLimits, Catalog, SETTINGS, Setting, SettingKind};
+use crate::config::{AnchorLimits, Catalog, SETTINGS, Setting, SettingKind, SettingOrigin};
 use crate::routes::Resource;
 use crate::store::{CredentialKind, SettingRow, StoreError};
 
@@ -18,7 +18,7 @@ use crate::store::{CredentialKind, SettingRow, StoreError};
 pub(super) struct SettingView {
     name: &'static str,
     description: &'static str,
-    /// `integer`, `choice`, `roles` or `boolean`.
+    /// `integer`, `choice`, `roles`, `boolean`, `names`, `commands` or `images`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The value that holds.
@@ -36,7 +36,7 @@ pub(super) struct SettingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<&'static [&'static str]>,
     /// The variable that pins it: it cannot be changed here while that is set.
-    variable: &'static str,
+    variable: String,
     /// When it was last changed here.
     #[serde(with = "time::serde::rfc3339::option")]
     updated_at: Option<OffsetDateTime>,
@@ -47,12 +47,26 @@ pub(super) struct SettingView {
 }
 
 impl SettingView {
-    fn of(setting: &Setting, stored: Option<&SettingRow>, catalog: &Catalog) -> Self {
-        let (value, origin) = catalog.value(setting, stored.map(|row| &row.value));
+    fn of(setting: &'static Setting, stored: Option<&SettingRow>, catalog: &Catalog) -> Self {
+        let holds = catalog.value(setting, stored.map(|row| &row.value));
+        Self::new(setting, setting.variable.to_owned(), holds, stored)
+    }
+
+    /// A setting, what pins it, and what holds.
+    pub(super) fn new(
+        setting: &'static Setting,
+        variable: String,
+        (value, origin): (Value, SettingOrigin),
+        stored: Option<&SettingRow>,
+    ) -> Self {
         let (min, max, choices) = match setting.kind {
             SettingKind::Integer { min, max } => (Some(min), Some(max), None),
             SettingKind::Choice(words) => (None, None, Some(words)),
-            SettingKind::Roles | SettingKind::Boolean => (None, None, None),
+            SettingKind::Roles
+            | SettingKind::Boolean
+            | SettingKind::Names { .. }
+            | SettingKind::Commands
+            | SettingKind::Images => (None, None, None),
         };
         Self {
             name: setting.name,
@@ -64,7 +78,7 @@ impl SettingView {
             min,
             max,
             choices,
-            variable: setting.variable,
+            variable,
             updated_at: stored.map(|row| row.updated_at),
             updated_by: stored.map(|row| row.updated_by.clone()),
             etag: Reply::version(version(stored)),
@@ -75,18 +89,18 @@ impl SettingView {
 /// All settings.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Settings {
-    items: Vec<SettingView>,
+    pub(super) items: Vec<SettingView>,
 }
 
 /// The value to set.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewValue {
-    value: Value,
+    pub(super) value: Value,
 }
 
 /// The version of a setting that nobody has changed is 0.
-fn version(stored: Option<&SettingRow>) -> u64 {
+pub(super) fn version(stored: Option<&SettingRow>) -> u64 {
     stored.map_or(0, |row| row.version)
 }
 
@@ -105,14 +119,17 @@ async fn changing<A: Action>(call: &Call<A>) -> Result<(&'static Setting, Option
     let setting = Setting::find(call.param("setting")?).ok_or_else(|| Problem::not_found("setting"))?;
     let expected = call.if_match()?;
     if call.services().catalog.pinned(setting.name).is_some() {
-        let message = format!("the operator has pinned this setting by {}", setting.variable);
-        return Err(Problem::new(409, "setting-pinned", message));
+        return Err(pinned(setting.variable));
     }
     let stored = call.store().setting_list().await?.into_iter().find(|row| row.name == setting.name);
     if version(stored.as_ref()) != expected {
         return Err(Problem::stale());
     }
     Ok((setting, stored, expected))
+}
+
+pub(super) fn pinned(variable: &str) -> Problem {
+    Problem::new(409, "setting-pinned", format!("the operator has pinned this setting by {variable}"))
 }
 
 /// Change a setting.

@@ -84,7 +84,9 @@ pub(super) fn dev(arguments: &DevArguments, output: &mut Output<'_>) -> Done {
             workloads: workloads(&idp, &site)?,
             yubico: None,
             // Looking around needs no factor of people who have none; what is sensitive asks for one.
-            catalog: Catalog::unpinned().pin("mfa_require_all_users", json!(false)),
+            catalog: Catalog::unpinned()
+                .pin("mfa_require_all_users", json!(false))
+                .pin("allow_destructive_actions", json!(true)),
             anchors: Some(anchors(&arguments.data)?),
             admins: Vec::new(),
             limits: Limits::default(),

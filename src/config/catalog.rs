@@ -1,155 +1,16 @@
-//! The settings that administrators change while the gateway serves: what there is, within which
-//! bounds, and which of them the environment pins.
+//! Which settings the environment pins, and which value of a setting holds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::limits::{AMBER, RED, REFUSE, in_order};
-use super::{AnchorLimits, ConfigErrors, Env};
-
-/// What values a setting takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettingKind {
-    /// A whole number, both bounds included.
-    Integer {
-        /// Least value.
-        min: u64,
-        /// Greatest value.
-        max: u64,
-    },
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// Names of roles, possibly none.
-    Roles,
-    /// `true` or `false`.
-    Boolean,
-}
-
-/// A setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Its name.
-    pub name: &'static str,
-    /// What pins it.
-    pub variable: &'static str,
-    /// What values it takes.
-    pub kind: SettingKind,
-    /// Its value where nobody says otherwise; of `Roles` none.
-    default: Default,
-    /// What it is for, with its unit.
-    pub description: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Default {
-    Number(u64),
-    Word(&'static str),
-    Is(bool),
-    Nothing,
-}
-
-const fn number(
-    name: &'static str,
-    variable: &'static str,
-    (min, default, max): (u64, u64, u64),
-    description: &'static str,
-) -> Setting {
-    Setting { name, variable, kind: SettingKind::Integer { min, max }, default: Default::Number(default), description }
-}
-
-/// All of them, by name.
-pub static SETTINGS: &[Setting] = &[
-    number(
-        "api_token_max_days",
-        "RGW_SETTING_API_TOKEN_MAX_DAYS",
-        (1, 365, 3650),
-        "The longest life of an API token, in days",
-    ),
-    number(
-        AMBER,
-        "RGW_SETTING_AUDIT_AMBER_MINUTES",
-        (1, 5, 1440),
-        "An alarm is raised when the oldest record without an anchor is so many minutes old",
-    ),
-    number(
-        RED,
-        "RGW_SETTING_AUDIT_RED_MINUTES",
-        (1, 15, 1440),
-        "A louder alarm is raised when the oldest record without an anchor is so many minutes old",
-    ),
-    number(
-        REFUSE,
-        "RGW_SETTING_AUDIT_REFUSE_MINUTES",
-        (0, 60, 10080),
-        "Destruction and administration are refused when the oldest record without an anchor is so many minutes old; \
-         0 for never",
-    ),
-    number(
-        "cli_session_idle_days",
-        "RGW_SETTING_CLI_SESSION_IDLE_DAYS",
-        (1, 7, 90),
-        "A CLI's session ends after so many days without use",
-    ),
-    number(
-        "cli_session_max_days",
-        "RGW_SETTING_CLI_SESSION_MAX_DAYS",
-        (1, 30, 365),
-        "A CLI's session, and a token for the CLI, ends after so many days in any case",
-    ),
-    Setting {
-        name: "default_roles",
-        variable: "RGW_SETTING_DEFAULT_ROLES",
-        kind: SettingKind::Roles,
-        default: Default::Nothing,
-        description: "Roles of people who come without being invited, where user_creation lets them",
-    },
-    Setting {
-        name: "mfa_require_all_users",
-        variable: "RGW_SETTING_MFA_REQUIRE_ALL_USERS",
-        kind: SettingKind::Boolean,
-        default: Default::Is(true),
-        description: "Whether a person who has no second factor must enrol one before anything else",
-    },
-    number(
-        "mfa_trusted_device_days",
-        "RGW_SETTING_MFA_TRUSTED_DEVICE_DAYS",
-        (0, 30, 90),
-        "For how many days a browser may spare its person the second factor at sign-in; 0 for never",
-    ),
-    number(
-        "session_max_hours",
-        "RGW_SETTING_SESSION_MAX_HOURS",
-        (1, 12, 168),
-        "A browser's session ends after so many hours in any case",
-    ),
-    number(
-        "session_timeout_minutes",
-        "RGW_SETTING_SESSION_TIMEOUT_MINUTES",
-        (5, 30, 1440),
-        "A browser's session ends after so many minutes without use",
-    ),
-    number(
-        "token_overlap_max_hours",
-        "RGW_SETTING_TOKEN_OVERLAP_MAX_HOURS",
-        (0, 168, 720),
-        "How many hours a rotated API token's old secret may go on working",
-    ),
-    Setting {
-        name: "user_creation",
-        variable: "RGW_SETTING_USER_CREATION",
-        kind: SettingKind::Choice(&["invited", "groups", "domain"]),
-        default: Default::Word("invited"),
-        description: "Who becomes known at sign-in: nobody new, whoever is in a group that gives a role, or everybody \
-                      whom the identity provider lets in",
-    },
-    number(
-        "workload_token_minutes",
-        "RGW_SETTING_WORKLOAD_TOKEN_MINUTES",
-        (5, 15, 60),
-        "The life of a CI run's token, in minutes",
-    ),
-];
+use super::app_settings::is_app_name;
+use super::global::{APPROVALS, DESTRUCTION, PENDING, SECRETS, WINDOW};
+use super::limits::in_order;
+use super::{
+    APP_SETTINGS, AnchorLimits, AppSettings, ConfigErrors, DeploySettings, Env, SETTINGS, Setting, SettingOrigin,
+};
 
 impl Setting {
     /// The setting of that name.
@@ -158,92 +19,16 @@ impl Setting {
         SETTINGS.iter().find(|setting| setting.name == name)
     }
 
-    /// Its value where nobody says otherwise.
+    /// The setting of apps of that name.
     #[must_use]
-    pub fn default(&self) -> Value {
-        match self.default {
-            Default::Number(number) => json!(number),
-            Default::Word(word) => json!(word),
-            Default::Is(is) => json!(is),
-            Default::Nothing => json!([]),
-        }
+    pub fn find_of_app(name: &str) -> Option<&'static Self> {
+        APP_SETTINGS.iter().find(|setting| setting.name == name)
     }
 
-    /// Whether it may have this value.
-    ///
-    /// # Errors
-    /// What it may have instead.
-    pub fn check(&self, value: &Value) -> Result<(), String> {
-        let is_good = match self.kind {
-            SettingKind::Integer { min, max } => value.as_u64().is_some_and(|number| (min..=max).contains(&number)),
-            SettingKind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-            SettingKind::Roles => {
-                value.as_array().is_some_and(|list| list.len() <= MOST_ROLES && list.iter().all(Value::is_string))
-            }
-            SettingKind::Boolean => value.is_boolean(),
-        };
-        if is_good { Ok(()) } else { Err(format!("{} must be {}", self.name, self.kind.says())) }
-    }
-
-    /// Reads the value out of a variable: numbers, words and truth as they are, roles with commas.
-    fn parse(&self, text: &str) -> Result<Value, String> {
-        let value = match self.kind {
-            SettingKind::Integer { .. } => text.parse::<u64>().map_or(Value::Null, Value::from),
-            SettingKind::Boolean => text.parse::<bool>().map_or(Value::Null, Value::from),
-            SettingKind::Choice(_) => json!(text),
-            SettingKind::Roles => text.split(',').map(str::trim).filter(|role| !role.is_empty()).collect(),
-        };
-        self.check(&value).map(|()| value)
-    }
-}
-
-/// Most default roles.
-const MOST_ROLES: usize = 20;
-
-impl SettingKind {
-    /// The values in words.
+    /// The variable that pins it for an app.
     #[must_use]
-    pub fn says(self) -> String {
-        match self {
-            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Choice(words) => format!("one of {}", words.join(", ")),
-            Self::Roles => "a list of declared roles".to_owned(),
-            Self::Boolean => "true or false".to_owned(),
-        }
-    }
-
-    /// The name of the type.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Integer { .. } => "integer",
-            Self::Choice(_) => "choice",
-            Self::Roles => "roles",
-            Self::Boolean => "boolean",
-        }
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettingOrigin {
-    /// Nobody says otherwise.
-    Default,
-    /// An administrator has set it.
-    Database,
-    /// The operator has pinned it.
-    Environment,
-}
-
-impl SettingOrigin {
-    /// Its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Database => "database",
-            Self::Environment => "environment",
-        }
+    pub fn variable_of_app(&self, app: &str) -> String {
+        format!("RGW_APP_{}_SETTING_{}", label_of(app).to_uppercase(), self.name.to_uppercase())
     }
 }
 
@@ -251,13 +36,15 @@ impl SettingOrigin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Catalog {
     pins: BTreeMap<&'static str, Value>,
+    /// By app and name; the app as [`label_of`] writes it.
+    app_pins: BTreeMap<(String, &'static str), Value>,
 }
 
 impl Catalog {
     /// Nothing is pinned.
     #[must_use]
     pub const fn unpinned() -> Self {
-        Self { pins: BTreeMap::new() }
+        Self { pins: BTreeMap::new(), app_pins: BTreeMap::new() }
     }
 
     /// With one more pin.
@@ -267,7 +54,14 @@ impl Catalog {
         self
     }
 
-    /// Reads `RGW_SETTING_<NAME>` of each setting.
+    /// With one more pin for one app.
+    #[must_use]
+    pub fn pin_app(mut self, app: &str, name: &'static str, value: Value) -> Self {
+        self.app_pins.insert((label_of(app), name), value);
+        self
+    }
+
+    /// Reads `RGW_SETTING_<NAME>` of each setting, and `RGW_APP_<APP>_SETTING_<NAME>` of each setting of apps.
     ///
     /// # Errors
     /// Every value that is out of bounds.
@@ -288,7 +82,7 @@ impl Catalog {
                 Err(problem) => problems.push(format!("{}: {problem}", setting.variable)),
             }
         }
-        let catalog = Self { pins };
+        let catalog = Self { pins, app_pins: read_app_pins(env, problems) };
         // Whatever is not pinned may be anything, and keeps its place in the order when it is set.
         if let Err(problem) = in_order(|name| catalog.pinned(name).and_then(Value::as_u64)) {
             problems.push(format!("RGW_SETTING_…: {problem}"));
@@ -301,11 +95,57 @@ impl Catalog {
     /// # Errors
     /// When one is none that the API would take, or when they are not in order.
     pub fn anchor_limits<'a>(&self, stored: impl Fn(&str) -> Option<&'a Value>) -> Result<AnchorLimits, String> {
-        AnchorLimits::of(|name| {
-            let setting = Setting::find(name).ok_or_else(|| format!("there is no setting {name}"))?;
-            let (value, _) = self.value(setting, stored(name));
-            setting.check(&value).map(|()| value.as_u64().unwrap_or_default())
+        AnchorLimits::of(|name| self.good(name, stored(name)).map(|value| value.as_u64().unwrap_or_default()))
+    }
+
+    /// The settings of deploy approvals, if `stored` is what the database has.
+    ///
+    /// # Errors
+    /// When one is none that the API would take.
+    pub fn deploy_settings<'a>(&self, stored: impl Fn(&str) -> Option<&'a Value>) -> Result<DeploySettings, String> {
+        let number = |name| self.good(name, stored(name)).map(|value| value.as_u64().unwrap_or_default());
+        Ok(DeploySettings {
+            // Whatever is not plainly true turns them off.
+            enabled: self.good(APPROVALS, stored(APPROVALS))? == json!(true),
+            window: Duration::from_mins(number(WINDOW)?),
+            pending: Duration::from_hours(number(PENDING)?),
         })
+    }
+
+    /// Whether apps may be deleted, if `stored` is what the database has.
+    ///
+    /// # Errors
+    /// When that is nothing that the API would take.
+    pub fn allows_destruction(&self, stored: Option<&Value>) -> Result<bool, String> {
+        self.good(DESTRUCTION, stored).map(|value| value == json!(true))
+    }
+
+    /// The settings of an app, if `stored` is what the database has of it, and `secrets` what it has of the
+    /// variables that are secret everywhere.
+    ///
+    /// # Errors
+    /// When one is none that the API would take.
+    pub fn app_settings<'a>(
+        &self,
+        app: &str,
+        stored: impl Fn(&str) -> Option<&'a Value>,
+        secrets: Option<&Value>,
+    ) -> Result<AppSettings, String> {
+        let mut settings = AppSettings::default();
+        for setting in APP_SETTINGS {
+            let (value, _) = self.app_value(app, setting, stored(setting.name));
+            setting.check(&value)?;
+            settings.set(setting.name, value);
+        }
+        settings.add_secrets(self.good(SECRETS, secrets)?);
+        Ok(settings)
+    }
+
+    /// The value of a setting, as long as it is one that the API would take.
+    fn good(&self, name: &str, stored: Option<&Value>) -> Result<Value, String> {
+        let setting = Setting::find(name).ok_or_else(|| format!("there is no setting {name}"))?;
+        let (value, _) = self.value(setting, stored);
+        setting.check(&value).map(|()| value)
     }
 
     /// The value that is pinned.
@@ -319,15 +159,65 @@ impl Catalog {
         self.pins.iter().map(|(name, value)| (*name, value))
     }
 
+    /// The value that is pinned for an app.
+    #[must_use]
+    pub fn app_pinned(&self, app: &str, name: &'static str) -> Option<&Value> {
+        // No app that can exist has another name; none is taken for one that looks like it.
+        if is_app_name(app) { self.app_pins.get(&(label_of(app), name)) } else { None }
+    }
+
+    /// The value that holds for an app, if `stored` is what the database has of it.
+    #[must_use]
+    pub fn app_value(&self, app: &str, setting: &Setting, stored: Option<&Value>) -> (Value, SettingOrigin) {
+        choose(self.app_pinned(app, setting.name), setting, stored)
+    }
+
     /// The value that holds, if `stored` is what the database has.
     #[must_use]
     pub fn value(&self, setting: &Setting, stored: Option<&Value>) -> (Value, SettingOrigin) {
-        match (self.pinned(setting.name), stored) {
-            (Some(value), _) => (value.clone(), SettingOrigin::Environment),
-            (None, Some(value)) => (value.clone(), SettingOrigin::Database),
-            (None, None) => (setting.default(), SettingOrigin::Default),
+        choose(self.pinned(setting.name), setting, stored)
+    }
+}
+
+fn choose(pinned: Option<&Value>, setting: &Setting, stored: Option<&Value>) -> (Value, SettingOrigin) {
+    match (pinned, stored) {
+        (Some(value), _) => (value.clone(), SettingOrigin::Environment),
+        (None, Some(value)) => (value.clone(), SettingOrigin::Database),
+        (None, None) => (setting.default(), SettingOrigin::Default),
+    }
+}
+
+/// An app's name as it is in a variable, in lower case. No two names of apps look alike there.
+fn label_of(app: &str) -> String {
+    app.replace('-', "_")
+}
+
+/// The app and the setting that a variable names, if it has the form of one of apps.
+fn app_variable(variable: &str) -> Option<(String, String)> {
+    let lower = variable.to_ascii_lowercase();
+    let (app, name) = lower.strip_prefix("rgw_app_")?.rsplit_once("_setting_")?;
+    (lower.to_ascii_uppercase() == variable).then(|| (app.to_owned(), name.to_owned()))
+}
+
+fn read_app_pins(env: &dyn Env, problems: &mut Vec<String>) -> BTreeMap<(String, &'static str), Value> {
+    let mut pins = BTreeMap::new();
+    for variable in env.names() {
+        let Some((app, name)) = app_variable(&variable) else { continue };
+        let Some(text) = env.get(&variable) else { continue };
+        match Setting::find_of_app(&name) {
+            None => problems.push(format!("{variable}: apps have no setting {name}")),
+            Some(_) if !is_app_name(&app.replace('_', "-")) => {
+                problems.push(format!("{variable}: {app} is no name of an app"));
+            }
+            Some(setting) => match setting.parse(&text) {
+                Ok(value) => {
+                    pins.insert((app, setting.name), value);
+                }
+                Err(problem) => problems.push(format!("{variable}: {problem}")),
+            },
         }
     }
+    pins
 }
 
 #[cfg(test)]
@@ -361,6 +251,14 @@ mod tests {
             ("user_creation", "domain", Some(json!("domain"))),
             ("user_creation", "everybody", None),
             ("default_roles", "viewer, ops,", Some(json!(["viewer", "ops"]))),
+            ("allow_destructive_actions", "true", Some(json!(true))),
+            ("allow_destructive_actions", "yes", None),
+            ("deploy_approval_window_minutes", "0", None),
+            ("deploy_approval_pending_hours", "720", Some(json!(720))),
+            ("secret_env_vars", "PIN, *_CODE", Some(json!(["PIN", "*_CODE"]))),
+            ("secret_env_vars", "[]", Some(json!([]))),
+            ("secret_env_vars", "[1]", None),
+            ("secret_env_vars", "A B", None),
         ];
         for (name, text, expected) in cases {
             let setting = Setting::find(name).unwrap();
@@ -397,10 +295,81 @@ mod tests {
     fn a_pin_wins_over_the_database() {
         let setting = Setting::find("user_creation").unwrap();
         let stored = json!("domain");
-        let pinned = Catalog { pins: BTreeMap::from([("user_creation", json!("groups"))]) };
+        let pinned = Catalog::unpinned().pin("user_creation", json!("groups"));
         assert_eq!(pinned.value(setting, Some(&stored)), (json!("groups"), SettingOrigin::Environment));
         let free = Catalog::unpinned();
         assert_eq!(free.value(setting, Some(&stored)), (stored, SettingOrigin::Database));
         assert_eq!(free.value(setting, None), (json!("invited"), SettingOrigin::Default));
+    }
+
+    #[test]
+    fn variables_pin_settings_of_apps() {
+        let cases: &[(&str, &str, Result<(&str, Value), &str>)] = &[
+            ("RGW_APP_SHOP_SETTING_SECRET_ENV_VARS", "A,B", Ok(("shop", json!(["A", "B"])))),
+            ("RGW_APP_MY_SHOP_2_SETTING_SECRET_ENV_VARS", "A", Ok(("my-shop-2", json!(["A"])))),
+            ("RGW_APP_A_SETTING_B_SETTING_SECRET_ENV_VARS", "A", Ok(("a-setting-b", json!(["A"])))),
+            ("RGW_APP_SHOP_SETTING_DEPLOY_COMMANDS", r#"["a, b"]"#, Ok(("shop", json!(["a, b"])))),
+            ("RGW_APP_SHOP_SETTING_DEPLOY_COMMANDS", "a, b", Err("deploy_commands must be a list")),
+            ("RGW_APP_SHOP_SETTING_SERVICE_IMAGE_PATTERNS", r#"{"web":"a"}"#, Ok(("shop", json!({ "web": "a" })))),
+            ("RGW_APP_SHOP_SETTING_SERVICE_IMAGE_PATTERNS", r#"{"web":"("}"#, Err("does not compile")),
+            ("RGW_APP_SHOP_SETTING_SECRETS", "A", Err("apps have no setting secrets")),
+            ("RGW_APP__SETTING_SECRET_ENV_VARS", "A", Err("is no name of an app")),
+            ("RGW_APP_SHOP__SETTING_SECRET_ENV_VARS", "A", Err("is no name of an app")),
+        ];
+        for (variable, text, expected) in cases {
+            let env = BTreeMap::from([((*variable).to_owned(), (*text).to_owned())]);
+            match (Catalog::from_env(&env), expected) {
+                (Ok(catalog), Ok((app, value))) => {
+                    let setting = APP_SETTINGS.iter().find(|one| one.variable_of_app(app) == *variable).unwrap();
+                    assert_eq!(catalog.app_pinned(app, setting.name), Some(value), "{variable}");
+                    assert_eq!(catalog.app_pinned(&app.replace('-', "_"), setting.name).is_some(), !app.contains('-'));
+                    assert_eq!(catalog.app_pinned(&app.to_uppercase(), setting.name), None);
+                }
+                (Err(error), Err(says)) => assert!(error.to_string().contains(says), "{variable}: {error}"),
+                (found, _) => panic!("{variable}: {found:?}"),
+            }
+        }
+        // Nothing of ours.
+        for other in ["RGW_APP_SERVICE_HOST", "rgw_app_shop_setting_secret_env_vars", "RGW_APP_SHOP_SETTING"] {
+            let env = BTreeMap::from([(other.to_owned(), "A".to_owned())]);
+            assert_eq!(Catalog::from_env(&env), Ok(Catalog::unpinned()), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_setting_of_deploys_and_apps_is_read() {
+        let free = Catalog::unpinned();
+        let defaults = free.deploy_settings(|_| None).unwrap();
+        assert_eq!(defaults, DeploySettings::default());
+        for (name, value) in [(APPROVALS, json!(false)), (WINDOW, json!(16)), (PENDING, json!(25))] {
+            let changed = free.deploy_settings(|asked| (asked == name).then_some(&value));
+            assert_ne!(changed.as_ref(), Ok(&defaults), "{name} changes nothing");
+        }
+        let plain = free.app_settings("shop", |_| None, None).unwrap();
+        assert_eq!(plain, AppSettings::default());
+        for setting in APP_SETTINGS {
+            let value = if setting.default().is_array() { json!(["A"]) } else { json!({ "*": "a" }) };
+            let changed = free.app_settings("shop", |asked| (asked == setting.name).then_some(&value), None);
+            assert_ne!(changed.as_ref(), Ok(&plain), "{} changes nothing", setting.name);
+            let bad = json!("A");
+            assert!(free.app_settings("shop", |asked| (asked == setting.name).then_some(&bad), None).is_err());
+        }
+        let secrets = json!(["B", "A"]);
+        let everywhere = free.app_settings("shop", |_| None, Some(&secrets)).unwrap();
+        assert_eq!(everywhere.secret_env_vars, ["A", "B"]);
+        assert!(free.app_settings("shop", |_| None, Some(&json!("A"))).is_err());
+        assert_eq!(free.allows_destruction(None), Ok(false));
+        assert_eq!(free.allows_destruction(Some(&json!(true))), Ok(true));
+        assert!(free.allows_destruction(Some(&json!("true"))).is_err());
+        let pinned = Catalog::unpinned().pin(DESTRUCTION, json!(false));
+        assert_eq!(pinned.allows_destruction(Some(&json!(true))), Ok(false));
+    }
+
+    #[test]
+    fn settings_of_apps_are_in_order_and_their_defaults_are_good() {
+        assert!(APP_SETTINGS.is_sorted_by_key(|setting| setting.name));
+        for setting in APP_SETTINGS {
+            assert_eq!(setting.check(&setting.default()), Ok(()), "{}", setting.name);
+        }
     }
 }

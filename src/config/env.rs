@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 pub trait Env {
     /// The value of `name`, if set and not empty.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// The names of all that is set.
+    fn names(&self) -> Vec<String>;
 }
 
 /// The environment of this process.
@@ -16,10 +19,18 @@ impl Env for Process {
     fn get(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+    }
 }
 
 impl Env for BTreeMap<String, String> {
     fn get(&self, name: &str) -> Option<String> {
         Self::get(self, name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
     }
 }

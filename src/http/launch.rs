@@ -171,6 +171,7 @@ impl Launch {
             clock: self.clock,
             rack: Arc::from(self.rack.full_name()),
             site: Arc::new(self.site),
+            catalog: Arc::clone(&catalog),
         };
         let oidc = match self.sign_in {
             Some(settings) => Some(Arc::new(Oidc::new(settings, &gate.site.origin)?)),

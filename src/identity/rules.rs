@@ -45,9 +45,12 @@ pub struct Rules {
     pub device_max: Duration,
 }
 
-/// Those of anchors are none of sign-in's business.
+/// Those of anchors, deploys and apps are none of sign-in's business.
 fn is_rule(setting: &Setting) -> bool {
+    let others = ["allow_destructive_actions", "secret_env_vars"];
     !AnchorLimits::NAMES.contains(&setting.name)
+        && !others.contains(&setting.name)
+        && !setting.name.starts_with("deploy_")
 }
 
 const MINUTE: u64 = 60;

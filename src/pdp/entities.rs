@@ -212,6 +212,7 @@ impl Facts {
         match resource.kind {
             Resource::EnvVar => attributes.extend(env_var(resource)?),
             Resource::DeployApproval => attributes.extend(self.deploy_approval(resource)?),
+            Resource::AppSetting => attributes.extend([text("name", name_in_app(resource))]),
             _ => {}
         }
         Entity::new(uid, attributes, parents).map_err(|error| error.to_string())
@@ -269,6 +270,11 @@ impl Facts {
     }
 }
 
+/// What follows the app in the id.
+fn name_in_app(resource: &ResourceRef) -> &str {
+    resource.id.split_once('/').map_or("", |(_, name)| name)
+}
+
 /// One that nobody knows is a protected secret.
 fn env_var(resource: &ResourceRef) -> Result<[(String, RestrictedExpression); 3], String> {
     let EnvVar { secret, protected } = match resource.about.as_deref() {
@@ -276,9 +282,8 @@ fn env_var(resource: &ResourceRef) -> Result<[(String, RestrictedExpression); 3]
         Some(About::EnvVar(known)) => *known,
         Some(_) => return Err("the resource is no variable of an environment".into()),
     };
-    let name = resource.id.split_once('/').map_or("", |(_, name)| name);
     let flag = |name: &str, value| (name.to_owned(), RestrictedExpression::new_bool(value));
-    Ok([text("name", name), flag("secret", secret), flag("protected", protected)])
+    Ok([text("name", name_in_app(resource)), flag("secret", secret), flag("protected", protected)])
 }
 
 impl Types {
@@ -318,6 +323,7 @@ const RESOURCES: &[Resource] = &[
     Resource::AuditLog,
     Resource::EnvVar,
     Resource::DeployApproval,
+    Resource::AppSetting,
 ];
 
 /// Whether resources of this kind carry the facts of an app.
@@ -332,7 +338,8 @@ const fn belongs_to_app(kind: Resource) -> bool {
         | Resource::Config
         | Resource::Resource
         | Resource::EnvVar
-        | Resource::DeployApproval => true,
+        | Resource::DeployApproval
+        | Resource::AppSetting => true,
         Resource::Rack
         | Resource::RackResource
         | Resource::Instance

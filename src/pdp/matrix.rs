@@ -3,7 +3,7 @@
 use super::bundle::Bundle;
 use super::canary;
 use super::decision::Verdict;
-use super::question::{Context, Mfa, Principal, PrincipalKind, Question};
+use super::question::{Context, Mfa, Principal, PrincipalKind, Question, Settings};
 use super::table;
 use crate::routes::{Resource, Row};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub const MATRIX_COMMAND: &str = "rack-gateway-api policy matrix > policies/test
 const HEAD: &str = "\
 Who may do what: one row per action, one column per role, for a person who holds that role alone and
 has a second factor, on an app that policies/apps.json does not list (production, protected), from a
-browser. The letter says what is needed beside the role:
+browser, while the setting allow_destructive_actions is on. The letter says what is needed beside the role:
 A nothing more
 S that a second factor was shown in this session, however long ago
 W that one was shown just now (within the window)
@@ -127,7 +127,8 @@ fn answers(bundle: &Bundle, kind: PrincipalKind, role: &str, row: &Row, whose: W
     let enrolled = kind == PrincipalKind::User;
     let principal = Principal { roles: vec![role.to_owned()], enrolled, ..Principal::nobody(kind, id) };
     shown().map(|mfa| {
-        let context = Context { mfa, credential: credential(kind), ..canary::context(row) };
+        let settings = Settings { allow_destructive_actions: true };
+        let context = Context { mfa, credential: credential(kind), settings, ..canary::context(row) };
         let question = Question { principal: &principal, action: row.action, resource: &resource, context: &context };
         match bundle.decide(&question).verdict() {
             Verdict::Allow => 'A',

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::Gate;
 use crate::approval;
-use crate::pdp::{About, Audit, DeployApproval, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef};
+use crate::pdp::{About, Audit, DeployApproval, Exec, NEVER_S, Principal, PrincipalKind, ResourceRef, Settings};
 use crate::routes::{Facts, Resource, Row};
 use crate::store::{ApprovalRow, CredentialKind, CredentialRow, Party, StoreError, UserRow};
 
@@ -33,6 +33,15 @@ pub(super) fn audit(gate: &Gate) -> Audit {
     let (level, unanchored_s) = gate.anchors.level();
     let unanchored_s = i64::try_from(unanchored_s).unwrap_or(NEVER_S).min(NEVER_S);
     Audit { state: level.as_str().into(), unanchored_s }
+}
+
+/// The settings that policy reads, for a row that destroys something and for the one that tells what one may do.
+/// Others are decided without.
+pub(super) async fn settings(gate: &Gate, row: &Row) -> Result<Settings, StoreError> {
+    if !row.groups.contains(&"destructive") && row.action != "account:read" {
+        return Ok(Settings::default());
+    }
+    Ok(Settings { allow_destructive_actions: gate.allows_destruction().await? })
 }
 
 /// What is known of what a row acts on: the person or token, as a principal of policy, or the request to deploy;

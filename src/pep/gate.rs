@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::Trace;
 use crate::audit::{Anchors, Keeper, Writer};
 use crate::clock::Clock;
-use crate::config::{AppSettings, DeploySettings, Site};
+use crate::config::{AppSettings, Catalog, DeploySettings, Site};
 use crate::factor::{Desk, Factors};
 use crate::identity::Callers;
 use crate::pdp::Bundle;
@@ -110,15 +110,21 @@ pub struct Gate {
     pub rack: Arc<str>,
     /// The public face of the gateway.
     pub site: Arc<Site>,
+    /// What of the settings is pinned.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Gate {
     /// How an app is set now.
     ///
     /// # Errors
-    /// When the settings cannot be read.
-    pub async fn app_settings(&self, _app: &str) -> Result<AppSettings, StoreError> {
-        Ok(AppSettings::default())
+    /// When the settings cannot be read, or when one in the database is none that the API would take: then
+    /// nobody knows what is meant.
+    pub async fn app_settings(&self, app: &str) -> Result<AppSettings, StoreError> {
+        let everywhere = self.store.setting_get("secret_env_vars").await?;
+        let rows = self.store.app_setting_list(app).await?;
+        let stored = |name: &str| rows.iter().find(|row| row.name == name).map(|row| &row.value);
+        self.catalog.app_settings(app, stored, everywhere.as_ref().map(|row| &row.value)).map_err(unreadable)
     }
 
     /// How deploy approvals are set now.
@@ -126,7 +132,27 @@ impl Gate {
     /// # Errors
     /// As [`Gate::app_settings`].
     pub async fn deploy_settings(&self) -> Result<DeploySettings, StoreError> {
-        Ok(DeploySettings::default())
+        let rows = self.store.setting_list().await?;
+        let stored = |name: &str| rows.iter().find(|row| row.name == name).map(|row| &row.value);
+        self.catalog.deploy_settings(stored).map_err(unreadable)
+    }
+
+    /// Whether apps may be deleted now. A setting that cannot be read allows nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(super) async fn allows_destruction(&self) -> Result<bool, StoreError> {
+        let found = match self.store.setting_get("allow_destructive_actions").await {
+            Ok(row) => self.catalog.allows_destruction(row.as_ref().map(|row| &row.value)).map_err(unreadable),
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "apps are not deleted: the setting allow_destructive_actions is unreadable");
+                Ok(false)
+            }
+            found => found,
+        }
     }
 
     /// What verifies a second factor for this request.
@@ -141,4 +167,8 @@ impl Gate {
             source_ip: Some(trace.source_ip),
         }
     }
+}
+
+fn unreadable(problem: String) -> StoreError {
+    StoreError::Corrupt(format!("a setting: {problem}"))
 }

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use crate::identity::IdentifyError;
 use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
+use crate::store::StoreError;
 
 use super::deploy::Deploy;
 use super::errand::Reader;
@@ -56,14 +57,13 @@ impl Classified {
         payload: &mut Payload,
         reader: Rc<dyn Reader>,
     ) -> Result<Gathered, Box<Stopped>> {
-        let now = self.identified.accepted.trace.at;
-        match facts::about(gate, &self.resource, now).await {
-            Ok(about) => self.resource.about = about,
+        let settings = match self.look_up(gate).await {
+            Ok(settings) => settings,
             Err(error) => {
                 let refusal = Refusal::Credential(IdentifyError::Unavailable(error));
                 return Err(Stopped::new(self.identified.accepted.trace, refusal));
             }
-        }
+        };
         let prepared = self.prepare(payload).await;
         let accepted = &self.identified.accepted;
         let context = Context {
@@ -75,7 +75,7 @@ impl Classified {
             approval: Approval::none(),
             break_glass: String::new(),
             audit: facts::audit(gate),
-            settings: Settings::default(),
+            settings,
             exec: facts::exec(self.matched.row(), accepted.request.headers()),
         };
         let mut gathered = Gathered {
@@ -94,6 +94,13 @@ impl Classified {
             Ok(()) => Ok(gathered),
             Err(refusal) => Err(Stopped::new(gathered.classified.identified.accepted.trace, refusal)),
         }
+    }
+
+    /// What the database knows of the resource, and of what the row depends on.
+    async fn look_up(&mut self, gate: &Gate) -> Result<Settings, StoreError> {
+        let now = self.identified.accepted.trace.at;
+        self.resource.about = facts::about(gate, &self.resource, now).await?;
+        facts::settings(gate, self.matched.row()).await
     }
 
     async fn prepare(&self, payload: &mut Payload) -> Result<Prepared, Refusal> {

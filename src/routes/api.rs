@@ -35,6 +35,7 @@ const APPROVALS: &[&str] = &["approval-read"];
 const APPROVE: &[&str] = &["approve"];
 /// Which requests to deploy a list shows.
 const REQUESTS: &[&str] = &["state", "app", "commit", "cursor", "limit"];
+const SETTINGS: &[&str] = &["settings-admin"];
 
 const CLI_TOKEN: &[&str] = &["own-account", "credential-create"];
 const API_TOKEN: &[&str] = &["identity-admin", "credential-create"];
@@ -167,6 +168,15 @@ pub static API: &[Row] = &[
         .json(JSON_MAX)
         .headers(IF_MATCH),
     Row::new(Kind::Delete, "/api/v1/settings/{setting}", "setting:reset", R::Setting, &["settings-admin"])
+        .by_gateway()
+        .headers(IF_MATCH),
+    // What is set for one app.
+    Row::new(Kind::Get, "/api/v1/apps/{app}/settings", "app-setting:list", R::App, &["settings-read"]).by_gateway(),
+    Row::new(Kind::Put, "/api/v1/apps/{app}/settings/{setting}", "app-setting:update", R::AppSetting, SETTINGS)
+        .by_gateway()
+        .json(JSON_MAX)
+        .headers(IF_MATCH),
+    Row::new(Kind::Delete, "/api/v1/apps/{app}/settings/{setting}", "app-setting:reset", R::AppSetting, SETTINGS)
         .by_gateway()
         .headers(IF_MATCH),
 ];

@@ -118,6 +118,8 @@ pub enum Resource {
     EnvVar,
     /// `{app}`, `{approval}`: a request to deploy a commit of an app.
     DeployApproval,
+    /// `{app}`, `{setting}`: a setting of one app.
+    AppSetting,
 }
 
 impl Resource {
@@ -147,6 +149,7 @@ impl Resource {
             Self::AuditLog => "AuditLog",
             Self::EnvVar => "EnvVar",
             Self::DeployApproval => "DeployApproval",
+            Self::AppSetting => "AppSetting",
         }
     }
 
@@ -176,6 +179,7 @@ impl Resource {
             Self::Setting => &[P("setting")],
             Self::EnvVar => &[P("app"), P("key")],
             Self::DeployApproval => &[P("app"), P("approval")],
+            Self::AppSetting => &[P("app"), P("setting")],
         }
     }
 }

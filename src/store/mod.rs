@@ -14,6 +14,7 @@ use sea_orm::DatabaseConnection;
 use tokio::runtime::{Handle, Runtime};
 
 mod anchor;
+mod app_setting;
 mod append;
 mod approval;
 mod approval_change;

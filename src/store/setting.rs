@@ -61,6 +61,16 @@ impl TryFrom<entity::Model> for SettingRow {
 }
 
 impl Store {
+    /// A setting, if it was ever changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is not JSON; [`StoreError::Unavailable`].
+    pub async fn setting_get(&self, name: &str) -> Result<Option<SettingRow>, StoreError> {
+        let find = entity::Entity::find_by_id(name.to_owned());
+        let db = self.inner.read.clone();
+        self.run(async move { find.one(&db).await?.map(SettingRow::try_from).transpose() }).await
+    }
+
     /// All settings that were ever changed, by name.
     ///
     /// # Errors

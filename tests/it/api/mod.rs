@@ -1,8 +1,10 @@
 //! The management API through the real server: who may call what, what it changes, and what is recorded.
 
+mod app_settings;
 mod browser;
 mod commands;
 mod crowd;
+mod destruction;
 mod machines;
 mod people;
 mod settings;
@@ -60,7 +62,7 @@ async fn run(gateway: &Gateway) -> String {
 }
 
 /// A fresh API token with this role.
-async fn machine(gateway: &Gateway, role: &str) -> String {
+pub async fn machine(gateway: &Gateway, role: &str) -> String {
     let issuer = silent(gateway);
     let token = issuer.api_token("machine", &[role.to_owned()], issuer.now + time::Duration::days(1)).await;
     token.unwrap().expose().to_owned()

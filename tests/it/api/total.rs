@@ -80,7 +80,7 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         // The role is asked for by itself.
         "user:create" | "api-token:create" => (201, 2),
         "user:update" | "user:lock" | "session:revoke-all" | "api-token:update" | "api-token:rotate"
-        | "setting:update" | "factor:reset" => (200, 1),
+        | "setting:update" | "app-setting:update" | "factor:reset" => (200, 1),
         "user:delete"
         | "user:unlock"
         | "user-role:grant"
@@ -90,7 +90,8 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         | "api-token:revoke"
         | "api-token-role:grant"
         | "api-token-role:revoke"
-        | "setting:reset" => (204, 1),
+        | "setting:reset"
+        | "app-setting:reset" => (204, 1),
         _ => (200, 0),
     }
 }
@@ -121,6 +122,7 @@ struct Objects {
     device: String,
     token: String,
     setting: u64,
+    app_setting: u64,
 }
 
 impl Objects {
@@ -141,7 +143,9 @@ impl Objects {
         let token = store.credential_find(&token.hash().0).await.unwrap().unwrap().id;
         let settings = store.setting_list().await.unwrap();
         let setting = settings.iter().find(|row| row.name == "session_max_hours").map_or(0, |row| row.version);
-        Self { user, session, device, token, setting }
+        let app_settings = store.app_setting_list("shop").await.unwrap();
+        let app_setting = app_settings.first().map_or(0, |row| row.version);
+        Self { user, session, device, token, setting, app_setting }
     }
 
     fn path(&self, row: &Row, role: &str) -> String {
@@ -154,13 +158,15 @@ impl Objects {
             .replace("{code}", "BBBB-BBBB-BBBB")
             .replace("{token}", &self.token)
             .replace("{role}", role)
-            .replace("{setting}", "session_max_hours")
+            .replace("{app}", "shop")
+            .replace("{setting}", if row.path.contains("{app}") { "deploy_commands" } else { "session_max_hours" })
             .replace("{seq}", "1")
     }
 
     fn version(&self, row: &Row) -> u64 {
         match row.action {
             "setting:update" | "setting:reset" => self.setting,
+            "app-setting:update" | "app-setting:reset" => self.app_setting,
             _ => 1,
         }
     }
@@ -177,6 +183,7 @@ fn body(row: &Row) -> Option<Value> {
         "api-token:update" => json!({ "apps": ["shop"] }),
         "api-token:rotate" => json!({}),
         "setting:update" => json!({ "value": 13 }),
+        "app-setting:update" => json!({ "value": ["bin/migrate"] }),
         "cli-login:confirm" => json!({ "user_code": "BCDF-GHJK", "approve": true }),
         "challenge:answer" => json!({ "method": "totp", "code": "123456" }),
         "factor:create" => json!({ "kind": "totp", "name": "Phone" }),

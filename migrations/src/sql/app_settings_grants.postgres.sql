@@ -1,0 +1,1 @@
+GRANT SELECT, INSERT, UPDATE, DELETE ON app_settings TO {role};
