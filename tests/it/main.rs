@@ -9,6 +9,7 @@ mod audit;
 mod audit_api;
 mod client;
 mod compile_fail;
+mod deploys;
 mod dev_rack;
 mod evidence;
 mod factors;
