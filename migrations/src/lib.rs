@@ -14,6 +14,7 @@ mod m0004_secrets;
 mod m0005_factors;
 mod m0006_proof;
 mod m0007_approvals;
+mod m0008_deploy_steps;
 mod m0009_outbox;
 mod m0010_app_settings;
 mod shape;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Step { name: "m0005_factors", up: |manager| Box::pin(m0005_factors::up(manager)) },
             Step { name: "m0006_proof", up: |manager| Box::pin(m0006_proof::up(manager)) },
             Step { name: "m0007_approvals", up: |manager| Box::pin(m0007_approvals::up(manager)) },
+            Step { name: "m0008_deploy_steps", up: |manager| Box::pin(m0008_deploy_steps::up(manager)) },
             Step { name: "m0009_outbox", up: |manager| Box::pin(m0009_outbox::up(manager)) },
             Step { name: "m0010_app_settings", up: |manager| Box::pin(m0010_app_settings::up(manager)) },
         ];
@@ -74,6 +76,7 @@ pub fn grants(role: &str) -> String {
         include_str!("sql/factors_grants.postgres.sql"),
         include_str!("sql/proof_grants.postgres.sql"),
         include_str!("sql/approvals_grants.postgres.sql"),
+        include_str!("sql/deploy_steps_grants.postgres.sql"),
         include_str!("sql/outbox_grants.postgres.sql"),
         include_str!("sql/app_settings_grants.postgres.sql"),
     );

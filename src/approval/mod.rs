@@ -6,6 +6,7 @@
 
 mod agreed;
 mod ask;
+pub mod bundle;
 mod expiry;
 mod hint;
 mod parties;

@@ -31,7 +31,7 @@ impl Gathered {
             let mut decision = self.ask(gate);
             if decision.verdict() == Verdict::Allow && !self.informed {
                 if let Err(refusal) = self.inform(gate, &decision).await {
-                    return Err(Stopped::new(self.into_trace(), refusal));
+                    return Err(self.stop(gate, refusal).await);
                 }
                 decision = self.ask(gate);
             }
@@ -39,11 +39,11 @@ impl Gathered {
                 Ok(Standing::Durable(intent)) => return self.pass(gate, decision, intent),
                 Ok(Standing::Same) => return Err(self.refuse(gate, decision).await),
                 Ok(Standing::Changed) => {}
-                Err(refusal) => return Err(Stopped::new(self.into_trace(), refusal)),
+                Err(refusal) => return Err(self.stop(gate, refusal).await),
             }
         }
         let why = "the credential keeps changing; try again";
-        Err(Stopped::new(self.into_trace(), Refusal::BadRequest("credential-unstable", why)))
+        Err(self.stop(gate, Refusal::BadRequest("credential-unstable", why)).await)
     }
 
     /// What follows from the decision, as long as it is still true of the caller.
@@ -52,8 +52,12 @@ impl Gathered {
             if let Some(posed) = self.before_socket(gate).await? {
                 return Err(Refusal::BeforeSocket(Box::new(posed)));
             }
-            // A proof that somebody else has used meanwhile is none.
-            return if self.spend(gate).await? { self.enact(gate, decision).await } else { Ok(Standing::Changed) };
+            // A proof or a step of a deploy that somebody else has used meanwhile is none.
+            return if self.spend(gate).await? && self.claim(gate).await? {
+                self.enact(gate, decision).await
+            } else {
+                Ok(Standing::Changed)
+            };
         }
         // What is remembered must not deny what the database would allow.
         if self.confirm(gate).await? {
@@ -147,6 +151,12 @@ impl Gathered {
     }
 
     async fn refuse(mut self, gate: &Gate, decision: Decision) -> Box<Stopped> {
+        self.unclaim(gate).await;
+        match self.unapproved(gate, &decision).await {
+            Ok(None) => {}
+            Ok(Some(what)) => return Stopped::new(self.into_trace(), Refusal::Unapproved(Box::new(decision), what)),
+            Err(refusal) => return Stopped::new(self.into_trace(), refusal),
+        }
         let wanted = match decision.verdict() {
             Verdict::Challenge => self.pose(gate, &decision).await,
             Verdict::Allow | Verdict::Deny => Ok(None),
@@ -156,6 +166,12 @@ impl Gathered {
             (_, _, Ok(wanted)) => Refusal::of(decision, wanted),
         };
         Stopped::new(self.classified.identified.accepted.trace, refusal)
+    }
+
+    /// Stops a request; what was claimed for it is free again.
+    async fn stop(mut self, gate: &Gate, refusal: Refusal) -> Box<Stopped> {
+        self.unclaim(gate).await;
+        Stopped::new(self.into_trace(), refusal)
     }
 
     fn into_trace(self) -> Trace {

@@ -15,6 +15,7 @@ use crate::pdp::{Approval, Context, Settings};
 use crate::routes::{Body, ContractError, Kind, Outgoing};
 use crate::store::StoreError;
 
+use super::deploy::Deploy;
 use super::errand::Reader;
 use super::facts;
 use super::follow::Followers;
@@ -42,6 +43,8 @@ pub struct Gathered {
     pub(super) pinned: Option<[u8; 32]>,
     /// What is left to do when the rack has answered.
     pub(super) followers: Followers,
+    /// What it does in a deploy.
+    pub(super) deploy: Option<Box<Deploy>>,
 }
 
 impl Classified {
@@ -80,7 +83,7 @@ impl Classified {
             settings,
             exec,
         };
-        Ok(Gathered {
+        let mut gathered = Gathered {
             classified: self,
             context,
             prepared,
@@ -90,12 +93,18 @@ impl Classified {
             also: Vec::new(),
             pinned: None,
             followers: Vec::new(),
-        })
+            deploy: None,
+        };
+        match gathered.cover(gate).await {
+            Ok(()) => Ok(gathered),
+            Err(refusal) => Err(Stopped::new(gathered.classified.identified.accepted.trace, refusal)),
+        }
     }
 
     /// What the database knows of the resource, and of what the row depends on.
     async fn look_up(&mut self, gate: &Gate) -> Result<Settings, StoreError> {
-        self.resource.about = facts::about(gate, &self.resource, self.identified.accepted.trace.at).await?;
+        let now = self.identified.accepted.trace.at;
+        self.resource.about = facts::about(gate, &self.resource, now).await?;
         facts::settings(gate, self.matched.row()).await
     }
 

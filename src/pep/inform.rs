@@ -32,6 +32,7 @@ impl Gathered {
         }
         let Some(look) = Look::after(decision, &self.reader, request_id) else { return Ok(()) };
         self.informed = true;
+        self.inspect(gate, &look).await?;
         self.look_at_secrets(gate)?;
         self.inform_keys(gate, &look).await
     }

@@ -9,6 +9,7 @@ mod app_variables;
 mod browser;
 mod classify;
 mod decide;
+mod deploy;
 mod environment;
 mod errand;
 mod event;

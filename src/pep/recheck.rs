@@ -4,7 +4,7 @@ use crate::identity::{IdentifyError, Presented};
 use crate::pdp::{Context, Principal, Question, ResourceRef, Verdict};
 
 use super::decide::principal;
-use super::{Gate, facts, step_up};
+use super::{Gate, deploy, facts, step_up};
 
 /// The question behind an open socket.
 #[derive(Debug)]
@@ -42,7 +42,15 @@ impl Recheck {
         } else {
             step_up::mfa(&identity, now, gate.latest.holds(now))
         };
-        let context = Context { now, mfa, audit: facts::audit(gate), ..self.context.clone() };
+        let mut approval = self.context.approval.clone();
+        if !approval.id.is_empty() {
+            // A grant that was taken back or used up holds no socket open.
+            approval.left_s = match gate.store.approval_find(&approval.id).await {
+                Ok(row) => row.map_or(0, |row| deploy::facts(&row, 0, now).left_s),
+                Err(_) => return Standing::Unknown,
+            };
+        }
+        let context = Context { now, mfa, approval, audit: facts::audit(gate), ..self.context.clone() };
         let question = Question { principal: &who, action: self.action, resource: &self.resource, context: &context };
         let decision = gate.active.load().decide(&question);
         match decision.verdict() {

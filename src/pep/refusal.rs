@@ -40,6 +40,8 @@ pub enum Refusal {
     /// Policy denies, and says what would help; and what the person was asked for, where there is
     /// something to ask.
     Challenged(Box<Decision>, Option<Box<Wanted>>),
+    /// Policy asks for an approval of this deploy: what to do, for people.
+    Unapproved(Box<Decision>, String),
     /// A socket was refused before, and this is the place to ask for what it needs.
     BeforeSocket(Box<Posed>),
     /// A second factor came with the request and does not hold.
@@ -89,7 +91,7 @@ impl Refusal {
             Self::Rack(_) => 502,
             Self::Challenged(..) | Self::BeforeSocket(_) => self.wanted().map_or(403, |wanted| wanted.status()),
             Self::Factor(error) => error.status(),
-            Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) => 403,
+            Self::CrossSite(..) | Self::RefusedRoute(_) | Self::Denied(_) | Self::Unapproved(..) => 403,
         }
     }
 
@@ -112,6 +114,7 @@ impl Refusal {
             Self::Denied(_) => "denied",
             Self::Challenged(_, Some(wanted)) if matches!(**wanted, Wanted::Enrol) => "enrolment",
             Self::Challenged(..) | Self::BeforeSocket(_) => "challenge",
+            Self::Unapproved(..) => "approval-needed",
             Self::Factor(error) => error.slug(),
             Self::Rack(ErrandError::Missing) => "rack-missing",
             Self::Rack(_) => "rack-unreadable",
@@ -136,6 +139,7 @@ impl Refusal {
             Self::BadContract(error) => format!("refused: {error}"),
             Self::Denied(decision) => decision.explain(),
             Self::Challenged(decision, wanted) => challenged(&decision.explain(), wanted.as_deref(), gate),
+            Self::Unapproved(decision, what) => format!("{}; {what}", decision.explain()),
             Self::BeforeSocket(posed) => told("a second factor is needed for what was refused before", posed),
             Self::Factor(error) => error.to_string(),
             Self::Rack(ErrandError::Missing) => {
@@ -152,7 +156,7 @@ impl Refusal {
     /// The decision, where policy was asked.
     pub(super) fn decision(&self) -> Option<&Decision> {
         match self {
-            Self::Denied(decision) | Self::Challenged(decision, _) => Some(decision),
+            Self::Denied(decision) | Self::Challenged(decision, _) | Self::Unapproved(decision, _) => Some(decision),
             Self::BadTarget(_)
             | Self::BadRequest(..)
             | Self::Unclear(..)

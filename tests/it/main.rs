@@ -10,6 +10,7 @@ mod audit;
 mod audit_api;
 mod client;
 mod compile_fail;
+mod deploys;
 mod dev_rack;
 mod environment;
 mod evidence;

@@ -11,6 +11,7 @@ use super::releases::{self, Change};
 use super::reply::{Answer, Failure, Reply};
 use super::state::RackState;
 use super::table::Route;
+use super::unpack;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::plain("POST", "/apps/{app}/builds/{id}/cancel", cancel),
@@ -54,6 +55,7 @@ fn create(call: &Call) -> Answer {
     let mut build = new(&mut data, &app, call.param("description").unwrap_or_default(), call.now());
     build.git_sha = call.param("git-sha").unwrap_or_default();
     let source = source(&data, &url);
+    let manifest = stored(&data, &url).and_then(|s| unpack::manifest(s.content.as_ref()?, &call.value("manifest")));
     let reply = Reply::json(&build)?;
     let id = build.id.clone();
     let owner = data.app(&app)?;
@@ -62,37 +64,47 @@ fn create(call: &Call) -> Answer {
     drop(data);
     call.rack.changed();
     if call.param("external").as_deref() != Some("true") {
-        finish_later(call.rack.clone(), app, id, source.is_ok());
+        finish_later(call.rack.clone(), app, id, source.is_ok(), manifest);
     }
     Ok(reply)
 }
 
 /// The log line about the source. The rack takes the app from the URL, whatever app is built.
 fn source(data: &Data, url: &str) -> Result<String, String> {
-    let object = url.strip_prefix("object://").and_then(|rest| rest.split_once('/'));
-    let Some((app, key)) = object else {
+    let Some((_, key)) = object(url) else {
         return Ok(format!("received source {url}"));
     };
-    let stored: Option<&Stored> = data.apps.get(app).and_then(|app| app.objects.get(key));
+    let stored = stored(data, url);
     stored.map(|s| format!("received source {} bytes", s.length)).ok_or_else(|| format!("ERROR: no such key: {key}"))
 }
 
-fn finish_later(rack: RackState, app: String, id: String, good: bool) {
+/// App and key of an object.
+fn object(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("object://").and_then(|rest| rest.split_once('/'))
+}
+
+fn stored<'a>(data: &'a Data, url: &str) -> Option<&'a Stored> {
+    let (app, key) = object(url)?;
+    data.apps.get(app)?.objects.get(key)
+}
+
+fn finish_later(rack: RackState, app: String, id: String, good: bool, manifest: Option<String>) {
     let time = rack.options().build_time;
     if time.is_zero() {
-        return finish(&rack, &app, &id, good);
+        return finish(&rack, &app, &id, good, manifest);
     }
     actix_rt::spawn(async move {
         actix_rt::time::sleep(time).await;
-        finish(&rack, &app, &id, good);
+        finish(&rack, &app, &id, good, manifest);
     });
 }
 
-fn finish(rack: &RackState, app: &str, id: &str, good: bool) {
+/// An upload without a manifest, as no rack would build it, gets that of the newest release.
+fn finish(rack: &RackState, app: &str, id: &str, good: bool, manifest: Option<String>) {
     let now = rack.now();
     let mut data = rack.data();
     let Ok(owner) = data.app(app) else { return };
-    let manifest = owner.releases.first().map_or_else(|| manifest::DEFAULT.to_owned(), |r| r.manifest.clone());
+    let manifest = manifest.unwrap_or_else(|| latest_manifest(owner));
     let Ok(build) = owner.build(id) else { return };
     if build.status != "running" {
         return;

@@ -14,6 +14,7 @@ use super::reply::{Answer, Failure, Reply};
 use super::sockets;
 use super::state::RackState;
 use super::table::{self, Found, Route, Run};
+use super::trips::Trip;
 use super::wire::Arrivals;
 
 /// Answers one request.
@@ -34,6 +35,10 @@ pub(super) async fn serve(rack: RackState, mut request: Request) -> Result<Respo
         Found::Nothing if path == "/check" && method == "GET" => return Ok(finish(&entry, Reply::ok())),
         Found::Nothing => return Ok(finish(&entry, Reply::bare(404))),
     };
+    let trip = rack.trips().take(&method, &path);
+    if trip == Some(Trip::Fail) {
+        return Ok(finish(&entry, Reply::failure(&Failure::new(500, "the rack stumbled"), "")));
+    }
     let call = Call::new(rack, params, query, request.headers().clone());
     if let Run::Socket(run) = route.run {
         return Ok(sockets::open(call, &mut request, entry, run));
@@ -46,6 +51,7 @@ pub(super) async fn serve(rack: RackState, mut request: Request) -> Result<Respo
         let denied = failure.status == 401 && failure.message == "invalid authentication";
         if denied { reply.with("Www-Authenticate", "Basic realm=\"convox\"") } else { reply }
     });
+    let reply = if trip == Some(Trip::Lose) { reply.lost() } else { reply };
     let reply = reply.with("Request-Id", id).with("X-Content-Type-Options", "nosniff").with("X-Frame-Options", "DENY");
     Ok(finish(&entry, reply))
 }

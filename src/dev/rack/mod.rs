@@ -47,12 +47,15 @@ mod system;
 mod table;
 mod tar;
 mod terminal;
+mod trips;
+mod unpack;
 mod wire;
 
 pub use options::RackOptions;
 pub use received::{Body, Frame, Received};
 pub use server::{Rack, RackServer};
 pub use state::RackState;
+pub use trips::Trip;
 
 /// The text frame that carries the exit code of a command is this, `:`, the code and a newline
 /// (convox `pkg/api/helpers.go`).

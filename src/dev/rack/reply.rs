@@ -40,6 +40,8 @@ pub(super) type Answer = Result<Reply, Failure>;
 #[derive(Debug)]
 enum Content {
     Bytes(Bytes),
+    /// It breaks off.
+    Lost,
     Zeros(u64),
 }
 
@@ -98,6 +100,11 @@ impl Reply {
         Self::of(failure.status, Some(TEXT), format!("{}\n", failure.message))
     }
 
+    /// The same, as one gets it whose connection breaks.
+    pub(super) fn lost(self) -> Self {
+        Self { content: Content::Lost, ..self }
+    }
+
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
@@ -128,6 +135,11 @@ impl Reply {
                     (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), left))
                 });
                 builder.body(BodyStream::new(Box::pin(pieces))).map_into_boxed_body()
+            }
+            Content::Lost => {
+                let gone =
+                    stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::BrokenPipe)) });
+                builder.body(BodyStream::new(Box::pin(gone))).map_into_boxed_body()
             }
             Content::Zeros(length) => {
                 let piece = Bytes::from(vec![0; PIECE]);

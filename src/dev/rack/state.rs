@@ -11,11 +11,13 @@ use super::data::Data;
 use super::options::RackOptions;
 use super::received::{Inbox, Received};
 use super::seed;
+use super::trips::{Trip, Trips};
 
 struct Shared {
     options: RackOptions,
     data: Mutex<Data>,
     inbox: Inbox,
+    trips: Trips,
     pulse: watch::Sender<u64>,
 }
 
@@ -27,7 +29,7 @@ impl RackState {
     pub(super) fn new(options: RackOptions, addr: SocketAddr) -> Self {
         let data = Mutex::new(seed::data(&options, addr));
         let inbox = Inbox::new(options.keep);
-        Self(Arc::new(Shared { options, data, inbox, pulse: watch::Sender::new(0) }))
+        Self(Arc::new(Shared { options, data, inbox, trips: Trips::default(), pulse: watch::Sender::new(0) }))
     }
 
     /// How the rack was started.
@@ -64,6 +66,15 @@ impl RackState {
     #[must_use]
     pub fn release_of(&self, app: &str) -> Option<String> {
         self.data().apps.get(app).map(|app| app.release.clone()).filter(|release| !release.is_empty())
+    }
+
+    /// Lets the next request with this method, whose path ends so, go wrong.
+    pub fn trip(&self, method: &str, ending: &str, trip: Trip) {
+        self.0.trips.add(method, ending, trip);
+    }
+
+    pub(super) fn trips(&self) -> &Trips {
+        &self.0.trips
     }
 
     pub(super) fn inbox(&self) -> &Inbox {
