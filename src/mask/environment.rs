@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::text::scrub_hard;
+
 /// A line of this many bytes or more is one that the rack cannot read (Go's `bufio.MaxScanTokenSize`).
 const LINE: usize = 64 << 10;
 /// Longest name that may be written.
@@ -163,11 +165,12 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME && name.chars().all(fit)
 }
 
-/// A name that came from a client, fit for a message that a `printf` will read.
+/// A name that came from a client, fit for records, and for a message that a `printf` will read. What stands where
+/// a name should be may be a value: one that looks generated is masked.
 #[must_use]
 pub fn label(name: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '?' };
-    name.chars().take(64).map(fit).collect()
+    scrub_hard(&name.chars().take(64).map(fit).collect::<String>())
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ pub(super) fn has_private_key(value: &str) -> bool {
 
 /// What ends a word: nothing of it is in a token.
 pub(super) fn is_break(letter: char) -> bool {
-    !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '+' | '/' | '~'))
+    !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
 }
 
 /// A word that begins as tokens of a known kind do, or is a JWT (RFC 7519).

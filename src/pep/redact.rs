@@ -161,7 +161,7 @@ impl Redact {
         let label = ["id", "name", "server"].iter().find_map(|field| item.text(field)).unwrap_or_default();
         for field in found {
             let name = if label.is_empty() { field } else { format!("{label}.{field}") };
-            shown.note(action, &resource, name);
+            shown.note(action, &resource, mask::label(&name));
         }
     }
 
@@ -259,7 +259,7 @@ impl Ask<'_> {
         let may = self.of.may(action, &resource);
         if may && about.secret {
             let app = ResourceRef::new(Resource::App, self.app.to_owned(), None);
-            shown.note(action, &app, name.to_owned());
+            shown.note(action, &app, mask::label(name));
         }
         may
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rack_gateway::routes::{Body, CONSOLE, Kind, RACK, Row};
 use rack_gateway::store::Record;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::rack::{SpeakingRack, written};
 use crate::harness::binary::{Serving, create_token};
@@ -242,6 +242,5 @@ async fn odd_paths(serving: &Serving, callers: &[(&str, String)], planter: &mut 
         callers[2].1
     );
     wire.send(bytes.as_bytes()).await;
-    let answer: Value = serde_json::from_slice(&wire.message(false).await.unwrap().body).unwrap_or_default();
-    drop(answer);
+    assert!(wire.message(false).await.is_some(), "{url}");
 }
