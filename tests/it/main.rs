@@ -18,6 +18,7 @@ mod gateway;
 mod harness;
 mod identity;
 mod idp;
+mod masking;
 mod oidc;
 mod pages;
 mod process;

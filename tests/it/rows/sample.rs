@@ -145,7 +145,7 @@ pub fn errand(request: &Message) -> Option<Vec<u8>> {
 }
 
 /// A socket that opens and ends: 101, then the empty binary frame.
-fn upgraded(key: &str) -> Vec<u8> {
+pub fn upgraded(key: &str) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let mut out = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
