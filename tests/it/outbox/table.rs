@@ -2,6 +2,7 @@
 
 use rack_gateway::store::{MessageState, Notice, Options, Store, StoreError, Swept};
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _};
 use time::Duration;
 
 use super::{NOW, notice, only, rows};
@@ -138,4 +139,26 @@ async fn what_is_due_comes_in_order(db: Db) {
     assert_eq!(due(20, 9).await, ["1", "3", "2"]);
     assert_eq!(due(20, 1).await, ["1"]);
     assert!(due(-1, 9).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_serving_role_sends_and_rewrites_nothing() {
+    let db = Db::postgres().await;
+    let role = format!("serving_{}", uuid::Uuid::now_v7().simple());
+    db.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+    db.store().await.migrate(Some(&role)).await.expect("granted");
+    let url = db.url().await.replace("postgres@", &format!("{role}@"));
+    let store = Store::connect(&url, Options::default()).await.unwrap();
+    store.outbox_put(&notice(1, NOW)).await.unwrap();
+    let row = only(&store).await;
+    assert_eq!(store.outbox_failed(&row, "down", None, NOW).await, Ok(true));
+    let row = store.outbox_retry(&row.id, NOW).await.unwrap();
+    assert_eq!(store.outbox_sent(&row, NOW).await, Ok(true));
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    for column in ["id", "kind", "data", "created_at"] {
+        let sql = format!("UPDATE outbox SET {column} = {column}");
+        let refused = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_err();
+        assert!(refused.to_string().contains("permission denied"), "{column}: {refused}");
+    }
+    assert_eq!(store.sweep(NOW + Duration::days(31)).await.unwrap().outbox, 1);
 }
