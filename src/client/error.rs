@@ -113,6 +113,8 @@ pub(super) enum ClientError {
     NoIdentity(String),
     #[error("no command to run: write it behind `--`")]
     NoCommand,
+    #[error("name the request to deploy by its id, or by --app and --git-commit")]
+    Unnamed,
     #[error("which request to deploy? {0}")]
     NoApproval(String),
     #[error("git knows no commit {0} here: give the whole commit, 40 or 64 hexadecimal digits")]
@@ -175,6 +177,7 @@ impl ClientError {
             | Self::NoToken(_)
             | Self::NoCommand
             | Self::NoIdentity(_)
+            | Self::Unnamed
             | Self::NoCommit(_)
             | Self::NoCheckout
             | Self::NoMessage

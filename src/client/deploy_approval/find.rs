@@ -61,7 +61,7 @@ impl<'a> Caller<'a> {
             (Some(id), Some(app), _) => Ok((app.clone(), id.clone())),
             (Some(id), None, _) => self.with_id(id).await,
             (None, Some(app), Some(commit)) => self.waiting(app, commit).await,
-            (None, ..) => Err(ClientError::NoApproval("name it by its id, or by --app and --git-commit".to_owned())),
+            (None, ..) => Err(ClientError::Unnamed),
         }
     }
 

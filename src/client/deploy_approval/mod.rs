@@ -94,7 +94,7 @@ pub(super) struct ListArguments {
 #[derive(Args, Debug)]
 pub(super) struct Which {
     /// Id of the request.
-    #[arg(required_unless_present_all = ["app", "git_commit"], conflicts_with = "git_commit")]
+    #[arg(conflicts_with = "git_commit")]
     id: Option<String>,
     /// Its app. With the id it spares a search; with the commit it names the request that waits.
     #[arg(short, long)]

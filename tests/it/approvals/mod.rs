@@ -2,6 +2,7 @@
 //! away with.
 
 mod asking;
+mod command;
 mod database;
 mod factors;
 mod life;
