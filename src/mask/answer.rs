@@ -174,3 +174,68 @@ fn put(text: &mut String, masked: String, at: &str, found: &mut Vec<String>) {
 fn below(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(fields: Fields, text: &str) -> (String, Vec<String>) {
+        let mut node = Node::parse(text.as_bytes()).unwrap();
+        let found = credentials(fields, &mut node);
+        (serde_json::to_string(&node).unwrap(), found)
+    }
+
+    #[test]
+    fn fields_by_what_they_hold() {
+        let cases: [(Fields, &str, &str, &[&str]); 14] = [
+            (
+                REGISTRY,
+                r#"{"username":"u","password":"p"}"#,
+                r#"{"username":"u","password":"********"}"#,
+                &["password"],
+            ),
+            (REGISTRY, r#"{"password":""}"#, r#"{"password":""}"#, &[]),
+            (REGISTRY, r#"{"password":null}"#, r#"{"password":null}"#, &[]),
+            (REGISTRY, r#"{"password":{"a":"b"}}"#, r#"{"password":"********"}"#, &["password"]),
+            (RESOURCE, r#"{"url":"a://u:p@h:1/d"}"#, r#"{"url":"a://u:********@h:1/d"}"#, &["url"]),
+            (RESOURCE, r#"{"url":["a://u:p@h"]}"#, r#"{"url":"********"}"#, &["url"]),
+            (
+                RESOURCE,
+                r#"{"apps":[{"parameters":{"Secret":"s","Size":"1"}}]}"#,
+                r#"{"apps":[{"parameters":{"Secret":"********","Size":"1"}}]}"#,
+                &["apps.parameters.Secret"],
+            ),
+            (
+                APP,
+                r#"{"parameters":{"ApiToken":5}}"#,
+                r#"{"parameters":{"ApiToken":"********"}}"#,
+                &["parameters.ApiToken"],
+            ),
+            (APP, r#"{"parameters":"all"}"#, r#"{"parameters":"********"}"#, &["parameters"]),
+            (
+                BUILD,
+                r#"{"git-sha":"3f786850e387550fdab836ed7e6dc881de23001b","logs":"object://a/logs/1"}"#,
+                r#"{"git-sha":"3f786850e387550fdab836ed7e6dc881de23001b","logs":"object://a/logs/1"}"#,
+                &[],
+            ),
+            (CONFIG, r#"{"name":"a","value":"x"}"#, r#"{"name":"a","value":"********"}"#, &["value"]),
+            (CONFIG, r#"{"name":"cli-env-mask","value":"A,B"}"#, r#"{"name":"cli-env-mask","value":"A,B"}"#, &[]),
+            (OTHER, r#"{"command":"x --token y"}"#, r#"{"command":"x --token ********"}"#, &["command"]),
+            (OTHER, r#"["a://u:p@h"]"#, r#"["a://u:********@h"]"#, &[""]),
+        ];
+        for (fields, text, shown, names) in cases {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(masked(fields, text), (shown.to_owned(), names), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_environment_is_text_or_nothing() {
+        let read = |text: &str| environment(&Node::parse(text.as_bytes()).unwrap()).map(|env| env.is_some());
+        assert_eq!(read(r#"{"env":"A=1"}"#), Ok(true));
+        for none in [r#"{}"#, r#"{"env":null}"#, r#"{"env":""}"#, "[]"] {
+            assert_eq!(read(none), Ok(false), "{none}");
+        }
+        assert!(read(r#"{"env":["A=1"]}"#).is_err());
+    }
+}

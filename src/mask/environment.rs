@@ -17,12 +17,10 @@ pub enum EnvironmentError {
     /// A line that is longer than the rack reads.
     #[error("a variable is longer than 64 KiB, which the rack cannot read")]
     Long,
-    /// A name that no process could have.
-    #[error(
-        "the name {0:?} of a variable is not letters, digits, '_', '.' and '-': a value of several lines cannot be set"
-    )]
-    Name(String),
-    /// A line break inside, or a carriage return at the end, of a value.
+    /// A name that no process could have. It is not told: it may be a line of a secret.
+    #[error("the name of a variable is letters, digits, '_', '.' and '-': a value of several lines cannot be set")]
+    Name,
+    /// A line break inside, or a carriage return at the end, of a value, or the first line of several.
     #[error("the value of {0} has a line break, which the rack would cut off")]
     Break(String),
 }
@@ -142,11 +140,13 @@ impl Environment {
     /// # Errors
     /// [`EnvironmentError`].
     pub fn check(&self, set: &BTreeSet<String>) -> Result<(), EnvironmentError> {
-        if let Some(name) = set.iter().find(|name| !is_name(name)) {
-            return Err(EnvironmentError::Name(label(name)));
+        if !set.iter().all(|name| is_name(name)) {
+            return Err(EnvironmentError::Name);
         }
         for (name, value) in self.iter() {
-            if value.contains('\n') || value.ends_with('\r') {
+            // Of PEM in several lines, the others would be variables of their own.
+            let is_begun = set.contains(name) && value.contains("-----BEGIN") && !value.contains("-----END");
+            if value.contains('\n') || value.ends_with('\r') || is_begun {
                 return Err(EnvironmentError::Break(label(name)));
             }
             if name.len().saturating_add(value.len()).saturating_add(1) >= LINE {

@@ -108,8 +108,14 @@ fn named(found: &Captures<'_>) -> String {
     if is_secret_name(name) && !is_flag_after_flag && !value.is_empty() { hidden(found) } else { whole(found) }
 }
 
+/// The quotes of a value that is one quoted piece stay: JSON stays JSON.
 fn hidden(found: &Captures<'_>) -> String {
-    format!("{}{}{MASK}", part(found, 1), part(found, 2))
+    let value = part(found, 3);
+    let is_quoted = |quote: &str| {
+        value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)).is_some_and(|inner| !inner.contains(quote))
+    };
+    let quote = ["\"", "'"].into_iter().find(|quote| is_quoted(quote)).unwrap_or_default();
+    format!("{}{}{quote}{MASK}{quote}", part(found, 1), part(found, 2))
 }
 
 fn whole(found: &Captures<'_>) -> String {
@@ -147,9 +153,7 @@ fn is_random(word: &str) -> bool {
 /// Digits and letters of one case, as in hexadecimal digits; without a hyphen, or it is a name.
 fn is_jumbled(part: &str) -> bool {
     let shape = Shape::of(part);
-    part.len() >= 16
-        && shape.digits
-        && (shape.is_hex || shape.changes.saturating_mul(5) >= part.len().saturating_mul(2))
+    part.len() >= 16 && shape.digits && (shape.is_hex || shape.changes.saturating_mul(4) >= part.len())
 }
 
 /// Capitals, small letters and digits.
@@ -206,7 +210,8 @@ mod tests {
             ("mysql -uroot -phunter2 db", "mysql -uroot -p******** db"),
             ("psql postgres://u:hunter2@h/db -c x", "psql postgres://u:********@h/db -c x"),
             ("curl -H 'Authorization: Bearer hunter2' h", "curl -H 'Authorization: ********' h"),
-            ("{\"password\": \"hunter2\", \"port\": 1}", "{\"password\": ********, \"port\": 1}"),
+            ("{\"password\": \"hunter2\", \"port\": 1}", "{\"password\": \"********\", \"port\": 1}"),
+            ("API_KEY='a b' run", "API_KEY='********' run"),
             ("  - API_TOKEN=hunter2\n  - PORT=1", "  - API_TOKEN=********\n  - PORT=1"),
             ("  DB_PASSWORD: hunter2\n  PORT: 1", "  DB_PASSWORD: ********\n  PORT: 1"),
             ("see ghp_0123456789abcdefghij.", "see ********."),

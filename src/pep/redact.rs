@@ -218,7 +218,7 @@ impl Redact {
             let inner = quoted.trim_matches('"');
             text = text.replace(value, mask::MASK).replace(inner, mask::MASK);
         }
-        let mut text = mask::scrub(&text);
+        let mut text = mask::scrub_hard(&text);
         if let Some((end, _)) = text.char_indices().nth(ERROR) {
             text.truncate(end);
         }

@@ -15,7 +15,7 @@ const DEPLOY: &[&str] = &["deploy"];
 const RACK_ADMIN: &[&str] = &["rack-admin"];
 /// Loss of data or of service.
 const DESTRUCTIVE: &[&str] = &["destructive"];
-/// No secret in the answer, no side effect.
+/// No secret in the answer, or a mask in its place; no side effect.
 const READ: &[&str] = &["read"];
 /// Reads about builds.
 const BUILD_READ: &[&str] = &["build-read"];
@@ -236,9 +236,9 @@ pub static RACK: &[Row] = &[
         "ack_by",
     ]),
     socket("/apps/{app}/services/{service}/logs", "service-log:read", R::Service, LOG_READ).headers(LOG),
-    // Resources of an app: every answer carries the URL with its credentials.
-    get("/apps/{app}/resources", "resource:list", R::App, SECRET_READ).redact(Redactor::Resource),
-    get("/apps/{app}/resources/{resource}", "resource:read", R::Resource, SECRET_READ).redact(Redactor::Resource),
+    // Resources of an app. The password in the URL is masked for those who may not read it: host and port stay.
+    get("/apps/{app}/resources", "resource:list", R::App, READ).redact(Redactor::Resource),
+    get("/apps/{app}/resources/{resource}", "resource:read", R::Resource, READ).redact(Redactor::Resource),
     get("/apps/{app}/resources/{resource}/data", "resource:export", R::Resource, SECRET_READ),
     put("/apps/{app}/resources/{resource}/data", "resource:import", R::Resource, DESTRUCTIVE).stream(),
     socket("/apps/{app}/resources/{resource}/console", "resource:console", R::Resource, PRIVILEGED_SHELL)
@@ -263,18 +263,18 @@ pub static RACK: &[Row] = &[
     // Raw TCP into the cluster.
     socket("/proxy/{host}/{port}", "tunnel:open", R::Tunnel, PRIVILEGED_SHELL),
     // Registries.
-    get("/registries", "registry:list", R::Rack, SECRET_READ).redact(Redactor::Registry),
+    get("/registries", "registry:list", R::Rack, RACK_READ).redact(Redactor::Registry),
     post("/registries", "registry:create", R::Rack, RACK_ADMIN)
         .form(&["server", "username", "password"])
         .redact(Redactor::Registry),
     delete("/registries/{server...}", "registry:delete", R::Registry, DESTRUCTIVE),
     // Resources of the rack.
     options("/resources", "rack-resource-type:list", R::Rack, RACK_READ),
-    get("/resources", "rack-resource:list", R::Rack, SECRET_READ).redact(Redactor::RackResource),
+    get("/resources", "rack-resource:list", R::Rack, RACK_READ).redact(Redactor::RackResource),
     post("/resources", "rack-resource:create", R::Rack, RACK_ADMIN)
         .form(&["kind", "name", "parameters"])
         .redact(Redactor::RackResource),
-    get("/resources/{resource}", "rack-resource:read", R::RackResource, SECRET_READ).redact(Redactor::RackResource),
+    get("/resources/{resource}", "rack-resource:read", R::RackResource, RACK_READ).redact(Redactor::RackResource),
     put("/resources/{resource}", "rack-resource:update", R::RackResource, RACK_ADMIN)
         .form(&["parameters"])
         .redact(Redactor::RackResource),

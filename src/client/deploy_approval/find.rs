@@ -68,7 +68,7 @@ impl<'a> Caller<'a> {
     async fn with_id(&self, id: &str) -> Result<(String, String), ClientError> {
         let mut after = None;
         for _ in 0..PAGES {
-            let page = self.page(&[], PAGE, after).await?;
+            let page = self.page(&[], PAGE, after).await.map_err(unsearchable)?;
             let mut all = page.items.into_iter().filter_map(|item| serde_json::from_value::<Approval>(item).ok());
             if let Some(found) = all.find(|approval| approval.id == id) {
                 return Ok((found.app, found.id));
@@ -106,5 +106,15 @@ impl<'a> Caller<'a> {
                 Err(ClientError::NoApproval(format!("several requests wait for that, name one: {}", ids.join(", "))))
             }
         }
+    }
+}
+
+/// A token that is limited to apps may not list: with the app nothing is looked for.
+fn unsearchable(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Refused(problem) if problem.status == 403 => {
+            ClientError::NoApproval(format!("name its app as well, by --app: {problem}"))
+        }
+        error => error,
     }
 }

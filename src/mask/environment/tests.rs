@@ -84,12 +84,13 @@ fn what_would_not_come_back_is_not_written() {
     };
     assert_eq!(set("A_b-1.c", "x = y"), Ok(()), "a name that was there before may be odd");
     for name in ["", " A", "A B", "A+B/c", "é", "A\nB", "A:", &"A".repeat(257)] {
-        assert!(matches!(set(name, "1"), Err(EnvironmentError::Name(_))), "{name:?}");
+        assert_eq!(set(name, "1"), Err(EnvironmentError::Name), "{name:?}");
     }
-    for value in ["a\nb", "a\r", "\n", "a\r\n"] {
+    for value in ["a\nb", "a\r", "\n", "a\r\n", "-----BEGIN PRIVATE KEY-----"] {
         assert_eq!(set("A", value), Err(EnvironmentError::Break("A".to_owned())), "{value:?}");
     }
     assert_eq!(set("A", "a\rb"), Ok(()));
+    assert_eq!(set("A", "-----BEGIN X-----\\nabc=\\n-----END X-----"), Ok(()));
     assert_eq!(set("A", &"x".repeat(LINE - 2)), Err(EnvironmentError::Long));
     assert_eq!(set("A", &"x".repeat(LINE - 3)), Ok(()));
 }

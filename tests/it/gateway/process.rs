@@ -26,7 +26,7 @@ async fn told_to_stop_it_finishes_what_it_began() {
         let rack = ScriptedRack::bind().await;
         let authorization = basic(&create_token(&db.url().await, ADMIN).await);
         let serving = Serving::start(&db.url().await, rack.addr(), &[]).await.unwrap();
-        let mut client = Ask::get("/apps?", &authorization).begin(serving.addr).await;
+        let mut client = Ask::get("/instances?", &authorization).begin(serving.addr).await;
         let (mut slow, _) = rack.request().await;
 
         serving.process.signal("TERM").await;

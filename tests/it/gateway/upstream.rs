@@ -89,10 +89,10 @@ async fn what_the_rack_may_not_say_is_a_clear_error_and_on_the_record() {
         let gateway = Gateway::start_with(&db, rack.addr(), None, limits()).await;
         for case in CASES {
             let authorization = gateway.basic("viewer");
-            let ask = Ask::get("/apps?", &authorization);
+            let ask = Ask::get("/instances?", &authorization);
             let play = async {
                 let (mut wire, request) = rack.request().await;
-                assert!(request.start.starts_with("GET /apps"), "{}: {}", case.what, request.start);
+                assert!(request.start.starts_with("GET /instances"), "{}: {}", case.what, request.start);
                 wire.send(case.answer.as_bytes()).await;
                 // Kept until the gateway is done with it.
                 wire
@@ -121,7 +121,7 @@ fn leaks(answer: &Message) -> bool {
 async fn a_rack_that_is_down_is_said_and_recorded_each_time() {
     for db in Db::each().await {
         let gateway = Gateway::start(&db, nowhere().await).await;
-        for (method, target) in [("GET", "/apps?"), ("POST", "/apps/myapp/services/web/restart?")] {
+        for (method, target) in [("GET", "/instances?"), ("POST", "/apps/myapp/services/web/restart?")] {
             let authorization = gateway.basic("ops");
             let answer = Ask::new(method, target, &authorization).send(gateway.addr()).await;
             assert_eq!(answer.status(), 502, "{target}: {answer:?}");
@@ -153,7 +153,7 @@ async fn a_client_that_leaves_early_is_on_the_record_and_its_request_is_dropped(
         let rack = ScriptedRack::bind().await;
         let gateway = Gateway::start(&db, rack.addr()).await;
         for leaves in [Leaves::BeforeTheHead, Leaves::InTheBody] {
-            let mut client = Ask::get("/apps?", &gateway.basic("viewer")).begin(gateway.addr()).await;
+            let mut client = Ask::get("/instances?", &gateway.basic("viewer")).begin(gateway.addr()).await;
             let (mut wire, request) = rack.request().await;
             let id = request.header("convox-tid").unwrap_or_else(|| panic!("{request:?}")).to_owned();
             if leaves == Leaves::InTheBody {

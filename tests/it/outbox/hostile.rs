@@ -14,7 +14,8 @@ use crate::harness::provider::Provider;
 #[tokio::test]
 async fn an_answer_without_end_is_not_read() {
     for (status, state) in [("200 OK", MessageState::Sent), ("500 No", MessageState::Waiting)] {
-        let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+        let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+        let store = db.store().await;
         store.outbox_put(&notice(1, NOW)).await.unwrap();
         let sender = outbox(&store, &hands, &receiver.settings());
         let flood = async {
@@ -41,7 +42,8 @@ async fn what_is_no_answer_is_a_failure() {
         ("", false),
     ];
     for (said, closes) in cases {
-        let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+        let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+        let store = db.store().await;
         store.outbox_put(&notice(1, NOW)).await.unwrap();
         let mut settings = receiver.settings();
         settings.http.timeout = Span::from_millis(500);
@@ -63,7 +65,8 @@ async fn what_is_no_answer_is_a_failure() {
 
 #[tokio::test]
 async fn a_head_without_end_is_a_failure() {
-    let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+    let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+    let store = db.store().await;
     store.outbox_put(&notice(1, NOW)).await.unwrap();
     let sender = outbox(&store, &hands, &receiver.settings());
     let flood = async {
@@ -84,7 +87,8 @@ async fn certificates_are_checked() {
     let url = format!("{}/hook", provider.issuer());
     let trusting = provider.settings().http;
     for (http, expected) in [(ProviderHttp::default(), "certificate"), (trusting, "status")] {
-        let (store, hands) = (Db::sqlite().await.store().await, Hands::new());
+        let (db, hands) = (Db::sqlite().await, Hands::new());
+        let store = db.store().await;
         store.outbox_put(&notice(1, NOW)).await.unwrap();
         let mut settings = settings(&url);
         settings.http = http;

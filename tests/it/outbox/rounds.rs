@@ -115,7 +115,8 @@ fn python(cases: &serde_json::Value) -> String {
 
 #[tokio::test]
 async fn what_arrives_is_what_the_document_says() {
-    let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+    let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+    let store = db.store().await;
     store.outbox_put(&notice(1, NOW - Duration::MINUTE)).await.unwrap();
     let delivery = round(&outbox(&store, &hands, &receiver.settings()), &receiver, "204 No Content").await;
     assert_eq!(delivery.message.start, "POST /hook?key=1 HTTP/1.1");
@@ -141,7 +142,8 @@ async fn what_arrives_is_what_the_document_says() {
 
 #[tokio::test]
 async fn the_secret_can_be_changed_and_what_is_changed_is_noticed() {
-    let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+    let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+    let store = db.store().await;
     let old = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ==";
     let previous = Some(SecretSlice::from(b"AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec()));
     let mut settings = receiver.settings();
@@ -266,7 +268,8 @@ async fn a_stop_waits_for_what_is_on_its_way(db: Db) {
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_receiver_that_never_answers() {
-    let (store, hands, receiver) = (Db::sqlite().await.store().await, Hands::new(), Receiver::bind().await);
+    let (db, hands, receiver) = (Db::sqlite().await, Hands::new(), Receiver::bind().await);
+    let store = db.store().await;
     store.outbox_put(&notice(1, NOW)).await.unwrap();
     let mut settings = receiver.settings();
     settings.http.timeout = Span::from_secs(3600);

@@ -50,7 +50,7 @@ async fn nobody_waits_for_a_receiver(db: Db) {
     let sent = String::from_utf8_lossy(&held.message.body).into_owned();
     assert!(!sent.contains('@') && !sent.contains("left for good"), "{sent}");
     for _ in 0..20 {
-        ask(&gateway, gateway.token("viewer"), Send::get("/apps"), 200).await;
+        ask(&gateway, gateway.token("viewer"), Send::get("/api/v1/whoami"), 200).await;
     }
     lock(&gateway, &other.id).await;
     ask(&gateway, gateway.token("admin"), plain("POST", &format!("/api/v1/users/{}/unlock", other.id)), 204).await;
@@ -75,7 +75,7 @@ async fn what_was_given_up_is_sent_by_hand(db: Db) {
     let id = delivery.id().to_owned();
     let target = format!("/api/v1/outbox/{id}/retry");
     let problem = ask(&gateway, admin, plain("POST", &target), 409).await;
-    assert_eq!(problem["code"], "notice-not-ended", "{problem}");
+    assert_eq!(problem["type"], "/problems/notice-not-ended");
     delivery.answer("410 Gone").await;
     let said = until("it is given up", async || Some(ready(&gateway).await).filter(|said| said["dead"] == 1)).await;
     assert_eq!((&said["ok"], &said["waiting"]), (&json!(false), &json!(0)), "{said}");

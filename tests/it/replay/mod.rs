@@ -7,6 +7,8 @@ pub mod peer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rack_gateway::routes::{Found, Kind, Target, find};
+
 use fixture::{Exchange, Side, bytes, exchanges};
 use peer::{Message, RecordedRack, Wire, request_bytes};
 
@@ -149,6 +151,7 @@ fn shape(exchange: &Exchange) -> String {
             "system",
             "instances",
             "releases",
+            "resources",
             "metrics",
             "budget",
             "cost",
@@ -211,6 +214,10 @@ async fn same_at_both_ends(exchange: &Exchange, rack: &RecordedRack, outcome: &O
         expected.insert(name.to_ascii_lowercase(), value);
     }
     expected.retain(|name, _| !STRIPPED.contains(&name.as_str()));
+    // What is read on the way must not come compressed.
+    if is_read(exchange) {
+        expected.remove("accept-encoding");
+    }
     let mut got = at_rack.map();
     assert_eq!(got.get("convox-actor").map(String::as_str), Some("admin@example.com"), "{}", exchange.id);
     assert_eq!(got.get("authorization"), Some(&basic("the rack's password")), "{}", exchange.id);
@@ -241,6 +248,16 @@ async fn same_at_both_ends(exchange: &Exchange, rack: &RecordedRack, outcome: &O
         if !["connection", "server"].contains(&name.to_ascii_lowercase().as_str()) {
             assert_eq!(got.get(&name.to_ascii_lowercase()), Some(value), "{}: {name}", exchange.id);
         }
+    }
+}
+
+/// Whether the gateway looks into the answer.
+fn is_read(exchange: &Exchange) -> bool {
+    let kind = Kind::of(&exchange.request.method, exchange.frames.is_some());
+    let target = Target::parse(&exchange.request.target).ok();
+    match kind.zip(target).map(|(kind, target)| find(kind, target)) {
+        Some(Found::Row(matched)) => matched.row().contract.redact.is_some(),
+        _ => false,
     }
 }
 

@@ -218,6 +218,10 @@ impl RecordedRack {
 
     async fn serve(self, mut wire: Wire) {
         while let Some(message) = wire.message(false).await {
+            if let Some(answer) = crate::rows::errand(&message) {
+                wire.send(&answer).await;
+                continue;
+            }
             let exchange = self.now.lock().unwrap().clone().expect("the rack was asked before a test began");
             self.received.lock().unwrap().push(message.clone());
             if let Some(frames) = &exchange.frames {

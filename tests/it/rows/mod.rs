@@ -8,8 +8,7 @@ use rack_gateway::routes::{CONSOLE, Kind, RACK, Row, Serves};
 
 use crate::harness::{Db, Gateway, basic, issuer};
 use crate::replay::peer::Wire;
-pub use sample::CountingRack;
-pub use sample::request;
+pub use sample::{CountingRack, errand, path, request, upgraded};
 
 /// Which groups each role holds: `predecessor` roles over all routes, written here by hand so that the
 /// policies are checked against something that is not Cedar.

@@ -107,6 +107,10 @@ async fn serve(mut wire: Wire, rack: CountingRack) {
             wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").await;
             continue;
         }
+        if let Some(answer) = errand(&message) {
+            wire.send(&answer).await;
+            continue;
+        }
         rack.seen.fetch_add(1, Ordering::SeqCst);
         *rack.last.lock().unwrap() = Some(message.clone());
         if let Some(key) = message.header("sec-websocket-key") {
@@ -115,14 +119,33 @@ async fn serve(mut wire: Wire, rack: CountingRack) {
         }
         let answer: &[u8] = match message.start.split(' ').next() {
             Some("HEAD") => b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+            Some("POST") if message.start.contains("/releases HTTP") => {
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"id\":\"RNEW\"}"
+            }
             _ => b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n",
         };
         wire.send(answer).await;
     }
 }
 
+/// What a rack says to a read that the gateway makes itself, to know what a request means: an app with one release
+/// and without variables; none for requests of others.
+pub fn errand(request: &Message) -> Option<Vec<u8>> {
+    if request.header("convox-actor") != Some("rack-gateway") {
+        return None;
+    }
+    let target = request.start.split(' ').nth(1).unwrap_or_default();
+    if target.contains("/configs/") {
+        return Some(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec());
+    }
+    let one = r#"{"id":"RHIKWSMIWSB","env":"","parameters":{}}"#;
+    let body = if target.contains("?limit=") { format!("[{one}]") } else { one.to_owned() };
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+    Some(format!("{head}\r\n\r\n{body}").into_bytes())
+}
+
 /// A socket that opens and ends: 101, then the empty binary frame.
-fn upgraded(key: &str) -> Vec<u8> {
+pub fn upgraded(key: &str) -> Vec<u8> {
     let accept = actix_http::ws::hash_key(key.as_bytes());
     let mut out = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
