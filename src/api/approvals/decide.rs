@@ -97,7 +97,7 @@ async fn grant<A: Action>(call: &Call<A>, row: ApprovalRow) -> Answer {
 }
 
 /// A request as it is shown, with how many more people must agree. Asked of policy, as the person who looks, or
-/// who has just agreed: none when more people would not help.
+/// who has just agreed: none when more people would not help. Whether a factor is there yet is another question.
 pub(super) async fn with_needed<A: Action>(call: &Call<A>, row: ApprovalRow) -> Result<DeployApproval, Problem> {
     if row.state_at(call.now()) != ApprovalState::Pending {
         return Ok(shown(call, row));
@@ -106,7 +106,7 @@ pub(super) async fn with_needed<A: Action>(call: &Call<A>, row: ApprovalRow) -> 
     let have = agreed(call.store(), &row).await?.len();
     let is_enough = |more: &usize| {
         let question = resource(call, &row, have.saturating_add(*more));
-        call.granted().would(call.gate(), granting, &question) == Some(Verdict::Allow)
+        matches!(call.granted().would(call.gate(), granting, &question), Some(Verdict::Allow | Verdict::Challenge))
     };
     let needed = (1..=QUORUM).find(is_enough);
     Ok(shown(call, row).needing(needed))
