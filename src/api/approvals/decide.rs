@@ -12,6 +12,7 @@ use super::request::digest;
 use super::view::{DeployApproval, shown};
 use super::{action, enabled, found, missing, over, party, resource};
 use crate::approval::agreed;
+use crate::mask;
 use crate::pdp::Verdict;
 use crate::store::{ApprovalRow, ApprovalState, StoreError};
 
@@ -147,10 +148,12 @@ async fn end<A: Action>(call: &Call<A>, to: ApprovalState, kind: &'static str) -
     if !state.is_live() {
         return Err(over(&row, state));
     }
-    call.record_change(&[("approval", &row.id), ("commit", &row.commit), ("reason", &reason)]).await?;
+    // What leaves the database holds no secret that somebody put into it.
+    let told = mask::scrub(&reason);
+    call.record_change(&[("approval", &row.id), ("commit", &row.commit), ("reason", &told)]).await?;
     let mut notice = row.notice(kind, call.now());
     if let Some(data) = notice.data.as_object_mut() {
-        data.insert("reason".to_owned(), reason.clone().into());
+        data.insert("reason".to_owned(), told.into());
     }
     let by = party(call)?;
     match call.store().approval_end(&row.id, to, Some(&reason), Some(&by), call.now(), Some(&notice)).await {

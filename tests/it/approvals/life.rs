@@ -63,8 +63,13 @@ async fn a_request_from_asking_to_its_end(db: Db) {
         scene.deed(&admin, &made, "reject", &body, 422).await;
     }
     scene.deed(&admin, &made, "reject", &json!({}), 400).await;
-    let ended = scene.deed(&admin, &made, "reject", &json!({ "reason": "Not on a Friday" }), 200).await;
-    assert_eq!((&ended["state"], &ended["reason"]), (&json!("rejected"), &json!("Not on a Friday")));
+    let ended = scene
+        .deed(&admin, &made, "reject", &json!({ "reason": "Not on a Friday, password=hunter2hunter2" }), 200)
+        .await;
+    assert_eq!(
+        (&ended["state"], &ended["reason"]),
+        (&json!("rejected"), &json!("Not on a Friday, password=hunter2hunter2"))
+    );
     assert_eq!(ended["ended_by"]["kind"], "User");
     for deed in ["approve", "reject", "revoke"] {
         let body = if deed == "approve" { json!({}) } else { json!({ "reason": "again" }) };
@@ -82,7 +87,7 @@ async fn a_request_from_asking_to_its_end(db: Db) {
     let granting = scene.gateway.records_about("deploy-approval:grant").await;
     assert_eq!((granting.len(), &granting[0]["reasons"]), (1, &json!(["approvals.grant"])));
     let all = scene.gateway.records().await;
-    for said in ["Fix the basket", "Looks good", "workflow"] {
+    for said in ["Fix the basket", "Looks good", "workflow", "hunter2"] {
         assert!(all.iter().all(|record| !String::from_utf8_lossy(&record.canon).contains(said)), "{said}");
     }
     // The request of another app is none of this one.
