@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::mask;
+
 /// Most characters of a branch.
 const BRANCH: usize = 255;
 /// Most characters of a message.
@@ -64,7 +66,8 @@ impl Ask {
     pub fn checked(self) -> Result<Self, AskError> {
         let branch = given(self.branch);
         let pr_url = given(self.pr_url);
-        let message = self.message.trim().to_owned();
+        // Others will be told of it.
+        let message = mask::scrub_tokens(self.message.trim());
         if branch.as_deref().is_some_and(|branch| !is_branch(branch)) {
             return Err(AskError::Branch);
         }

@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use super::append::stored;
 use super::approval::entity::{Column, Entity};
-use super::approval::{ApprovalRow, ApprovalState, Party, held, vote, with_votes};
+use super::approval::{held, vote, with_votes};
+use super::approval_row::{ApprovalRow, ApprovalState, Party};
 use super::outbox::{Notice, outbox_add};
 use super::value::{begin, second};
 use super::{Store, StoreError};

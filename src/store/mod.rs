@@ -18,6 +18,7 @@ mod app_setting;
 mod append;
 mod approval;
 mod approval_change;
+mod approval_row;
 mod backup_code;
 mod challenge;
 mod challenge_kind;
@@ -51,7 +52,8 @@ mod words;
 
 pub use anchor::{AnchorRow, EpochRow};
 pub use append::{AppendError, Appended, Head, Keys, Link, Sealed};
-pub use approval::{ApprovalFilter, ApprovalRow, ApprovalState, NewApproval, Party, Vote};
+pub use approval::ApprovalFilter;
+pub use approval_row::{ApprovalRow, ApprovalState, NewApproval, Party, Vote};
 pub use challenge::{ChallengeReason, ChallengeRow, NewChallenge};
 pub use challenge_kind::{Needs, Way};
 pub use cli_login::{CliLoginRow, NewCliLogin};

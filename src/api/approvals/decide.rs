@@ -12,6 +12,7 @@ use super::request::digest;
 use super::view::{DeployApproval, shown};
 use super::{action, enabled, found, missing, over, party, resource};
 use crate::approval::agreed;
+use crate::mask;
 use crate::pdp::Verdict;
 use crate::store::{ApprovalRow, ApprovalState, StoreError};
 
@@ -97,7 +98,7 @@ async fn grant<A: Action>(call: &Call<A>, row: ApprovalRow) -> Answer {
 }
 
 /// A request as it is shown, with how many more people must agree. Asked of policy, as the person who looks, or
-/// who has just agreed: none when more people would not help.
+/// who has just agreed: none when more people would not help. Whether a factor is there yet is another question.
 pub(super) async fn with_needed<A: Action>(call: &Call<A>, row: ApprovalRow) -> Result<DeployApproval, Problem> {
     if row.state_at(call.now()) != ApprovalState::Pending {
         return Ok(shown(call, row));
@@ -106,7 +107,7 @@ pub(super) async fn with_needed<A: Action>(call: &Call<A>, row: ApprovalRow) -> 
     let have = agreed(call.store(), &row).await?.len();
     let is_enough = |more: &usize| {
         let question = resource(call, &row, have.saturating_add(*more));
-        call.granted().would(call.gate(), granting, &question) == Some(Verdict::Allow)
+        matches!(call.granted().would(call.gate(), granting, &question), Some(Verdict::Allow | Verdict::Challenge))
     };
     let needed = (1..=QUORUM).find(is_enough);
     Ok(shown(call, row).needing(needed))
@@ -147,10 +148,12 @@ async fn end<A: Action>(call: &Call<A>, to: ApprovalState, kind: &'static str) -
     if !state.is_live() {
         return Err(over(&row, state));
     }
-    call.record_change(&[("approval", &row.id), ("commit", &row.commit), ("reason", &reason)]).await?;
+    // What leaves the database holds no secret that somebody put into it.
+    let told = mask::scrub(&reason);
+    call.record_change(&[("approval", &row.id), ("commit", &row.commit), ("reason", &told)]).await?;
     let mut notice = row.notice(kind, call.now());
     if let Some(data) = notice.data.as_object_mut() {
-        data.insert("reason".to_owned(), reason.clone().into());
+        data.insert("reason".to_owned(), told.into());
     }
     let by = party(call)?;
     match call.store().approval_end(&row.id, to, Some(&reason), Some(&by), call.now(), Some(&notice)).await {

@@ -118,17 +118,13 @@ async fn a_vote_of_those_behind_it_counts_for_nothing(db: Db) {
     store.approval_grant("a1", until, NOW).await.expect("a grant");
 }
 
-async fn statements_that_must_fail_do(db: Db) {
-    let store = db.store().await;
-    for (id, n) in [("pending", 1), ("approved", 2), ("ended", 3)] {
-        request(&store, id, &hash(n)).await;
-        store.approval_vote(id, "u9", "", NOW).await.expect("a vote");
-    }
-    store.approval_grant("approved", NOW + Duration::minutes(15), NOW).await.expect("a grant");
-    store.approval_end("ended", ApprovalState::Rejected, Some("no"), None, NOW, None).await.expect("ended");
-    let before: Vec<_> = store.approvals_list(super::lists::all()).await.expect("a list");
-    let update =
-        |set: &str, id: &str| format!("UPDATE deploy_approvals SET {set}, version = version + 1 WHERE id = '{id}'");
+/// A change of one column, and of the version with it.
+fn update(set: &str, id: &str) -> String {
+    format!("UPDATE deploy_approvals SET {set}, version = version + 1 WHERE id = '{id}'")
+}
+
+/// What nobody does to a request that is pending, approved or ended.
+fn forbidden() -> Vec<String> {
     let mut statements = vec![
         "DELETE FROM deploy_approvals WHERE id = 'ended'".to_owned(),
         "DELETE FROM deploy_approval_votes".to_owned(),
@@ -183,6 +179,19 @@ async fn statements_that_must_fail_do(db: Db) {
     ] {
         statements.push(update(set, id));
     }
+    statements
+}
+
+async fn statements_that_must_fail_do(db: Db) {
+    let store = db.store().await;
+    for (id, n) in [("pending", 1), ("approved", 2), ("ended", 3)] {
+        request(&store, id, &hash(n)).await;
+        store.approval_vote(id, "u9", "", NOW).await.expect("a vote");
+    }
+    store.approval_grant("approved", NOW + Duration::minutes(15), NOW).await.expect("a grant");
+    store.approval_end("ended", ApprovalState::Rejected, Some("no"), None, NOW, None).await.expect("ended");
+    let before: Vec<_> = store.approvals_list(super::lists::all()).await.expect("a list");
+    let mut statements = forbidden();
     let columns = "app, git_commit, branch, message, pr_url, ci, reason, requester_kind, requester_id, deployer_kind, \
                    users, created_at, expires_at, approved_at, ended_at, ended_by_kind, ended_by_id, extensions, \
                    running_release, parent_release, env_changes, version";

@@ -29,6 +29,11 @@ async fn an_approval_needs_a_factor_for_this_very_request(db: Db) {
     let (one, two) = (leak(&targets[0].1), leak(&targets[1].1));
     let body = json!({ "notes": "Fine" });
 
+    // Whoever looks learns how many must agree, before they show a factor for it.
+    let look = leak(targets[0].1.trim_end_matches("/approve"));
+    let seen = from_page(&admin.browser, stage.addr(), Send::get(look)).await;
+    assert_eq!((seen.status(), &parsed(&seen)["needed"]), (200, &json!(1)));
+
     // The factor that was enrolled just now opens the window, and is none for this request.
     let asked = from_page(&admin.browser, stage.addr(), send(one, &body)).await;
     assert_eq!(asked.status(), 401, "{}", String::from_utf8_lossy(&asked.body));

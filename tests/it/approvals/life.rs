@@ -17,6 +17,7 @@ mod both {
         time_ends_what_nobody_does,
         those_behind_a_request_withdraw_it,
         history_outlives_those_who_made_it,
+        nothing_is_granted_while_it_is_switched_off,
     );
 }
 
@@ -62,8 +63,13 @@ async fn a_request_from_asking_to_its_end(db: Db) {
         scene.deed(&admin, &made, "reject", &body, 422).await;
     }
     scene.deed(&admin, &made, "reject", &json!({}), 400).await;
-    let ended = scene.deed(&admin, &made, "reject", &json!({ "reason": "Not on a Friday" }), 200).await;
-    assert_eq!((&ended["state"], &ended["reason"]), (&json!("rejected"), &json!("Not on a Friday")));
+    let ended = scene
+        .deed(&admin, &made, "reject", &json!({ "reason": "Not on a Friday, password=hunter2hunter2" }), 200)
+        .await;
+    assert_eq!(
+        (&ended["state"], &ended["reason"]),
+        (&json!("rejected"), &json!("Not on a Friday, password=hunter2hunter2"))
+    );
     assert_eq!(ended["ended_by"]["kind"], "User");
     for deed in ["approve", "reject", "revoke"] {
         let body = if deed == "approve" { json!({}) } else { json!({ "reason": "again" }) };
@@ -81,7 +87,7 @@ async fn a_request_from_asking_to_its_end(db: Db) {
     let granting = scene.gateway.records_about("deploy-approval:grant").await;
     assert_eq!((granting.len(), &granting[0]["reasons"]), (1, &json!(["approvals.grant"])));
     let all = scene.gateway.records().await;
-    for said in ["Fix the basket", "Looks good", "workflow"] {
+    for said in ["Fix the basket", "Looks good", "workflow", "hunter2"] {
         assert!(all.iter().all(|record| !String::from_utf8_lossy(&record.canon).contains(said)), "{said}");
     }
     // The request of another app is none of this one.
@@ -247,5 +253,34 @@ async fn history_outlives_those_who_made_it(db: Db) {
     assert_eq!(scene.row(&made).await, before);
     let read = scene.read(scene.gateway.token("auditor"), &made, 200).await;
     assert_eq!((&read["behind"], &read["approvals"][0]["user"]), (&json!([maker.user.id]), &json!(approver.user.id)));
+    scene.stop().await;
+}
+
+async fn nothing_is_granted_while_it_is_switched_off(db: Db) {
+    let scene = Scene::new(&db).await;
+    let (ci, admin) = (scene.gateway.token("cicd").to_owned(), scene.gateway.token("admin").to_owned());
+    let switch = async |to: bool, version: &str| {
+        let body = json!({ "value": to });
+        let put = Send::json("PUT", "/api/v1/settings/deploy_approvals_enabled", &body);
+        scene.ask(&admin, put.header("If-Match", version), 200).await;
+    };
+    let made = scene.request(&ci, &wanted(COMMIT), 201).await;
+    let granted = scene.request(&ci, &wanted(&"f".repeat(40)), 201).await;
+    scene.approve(&admin, &granted, 200).await;
+    switch(false, "\"v0\"").await;
+    for refused in [
+        scene.request(&ci, &wanted(&"a".repeat(40)), 409).await,
+        scene.request(&ci, &wanted(COMMIT), 409).await,
+        scene.approve(&admin, &made, 409).await,
+        scene.extend(&admin, &granted, 409).await,
+    ] {
+        assert!(text(&refused["error"]).contains("switched off"), "{refused}");
+    }
+    // To look, and to take away, is possible as ever.
+    scene.read(&ci, &made, 200).await;
+    scene.deed(&admin, &granted, "revoke", &json!({ "reason": "switched off" }), 200).await;
+    assert_eq!(scene.row(&made).await.votes.len(), 0);
+    switch(true, "\"v1\"").await;
+    assert_eq!(scene.approve(&admin, &made, 200).await["state"], "approved");
     scene.stop().await;
 }
