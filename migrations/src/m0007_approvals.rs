@@ -63,7 +63,7 @@ async fn approvals(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .check(Expr::cust("ended_at IS NOT NULL OR (ended_by_id IS NULL AND reason IS NULL)"))
         .check(Expr::cust("state NOT IN ('approved', 'deployed') OR approved_at IS NOT NULL"))
         .check(Expr::cust("state <> 'pending' OR approved_at IS NULL"))
-        .check(Expr::cust("state NOT IN ('rejected', 'revoked') OR length(reason) > 0"))
+        .check(Expr::cust("state NOT IN ('rejected', 'revoked') OR (reason IS NOT NULL AND reason <> '')"))
         .check(Expr::cust("extensions >= 0 AND (extensions = 0 OR approved_at IS NOT NULL)"))
         .check(Expr::cust("version >= 1"))
         .to_owned();

@@ -128,7 +128,9 @@ impl Facts {
         let above = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let roles = self.roles.held(&principal.roles, &principal.groups).into_iter();
         let roles = roles.flat_map(|role| self.roles.closure(role)).map(|role| above(&self.types.role, role));
-        let groups = principal.groups.iter().map(|group| above(&self.types.group, group));
+        // The empty name is that of no group: an app without approvers has it.
+        let groups = principal.groups.iter().filter(|group| !group.is_empty());
+        let groups = groups.map(|group| above(&self.types.group, group));
         let parents: HashSet<EntityUid> = roles.chain(groups).collect();
         let locked = ("locked".to_owned(), RestrictedExpression::new_bool(principal.locked));
         let attributes = match principal.kind {

@@ -4,6 +4,7 @@
 mod anchor;
 mod anchoring;
 mod api;
+mod approvals;
 mod attacks;
 mod audit;
 mod audit_api;

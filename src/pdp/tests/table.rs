@@ -18,6 +18,7 @@ const MUTATING: &[&str] = &[
     "own-factors",
     "secret-write",
     "approve",
+    "approval-request",
 ];
 
 #[test]

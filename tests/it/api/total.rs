@@ -48,6 +48,10 @@ fn may(caller: Caller, row: &Row) -> bool {
         "cli-login:confirm" => matches!(caller, Caller::Page(_)),
         // Nobody does that for somebody else.
         "cli-token:create" => false,
+        "deploy-approval:create" if is_person => ["deployer", "admin"].contains(&role),
+        "deploy-approval:create" => role == "cicd",
+        "deploy-approval:list" => role != "run",
+        _ if row.groups.contains(&"approval-read") => oversight(role),
         _ if row.groups.contains(&"own-factors") => false,
         _ if row.groups.contains(&"account") => true,
         _ if row.groups.contains(&"before-factor") => is_person,
@@ -71,6 +75,15 @@ fn done(caller: Caller, action: &str) -> (u16, usize) {
         "cli-login:confirm" => (404, 0),
         // Nobody was asked, and challenges of others do not exist.
         "challenge:read" | "challenge:begin" | "challenge:answer" => (404, 0),
+        // No commit has that name.
+        "deploy-approval:create" => (422, 0),
+        // Nobody asked for a deploy.
+        "deploy-approval:read"
+        | "deploy-approval:wait"
+        | "deploy-approval:approve"
+        | "deploy-approval:reject"
+        | "deploy-approval:extend"
+        | "deploy-approval:revoke" => (404, 0),
         // Nothing is anchored here.
         "audit:prove" | "audit:checkpoint" => (404, 0),
         // It names no sizes.
@@ -156,6 +169,8 @@ impl Objects {
             .replace("{challenge}", UNKNOWN)
             .replace("{factor}", UNKNOWN)
             .replace("{code}", "BBBB-BBBB-BBBB")
+            .replace("{app}", "shop")
+            .replace("{approval}", UNKNOWN)
             .replace("{token}", &self.token)
             .replace("{role}", role)
             .replace("{app}", "shop")
@@ -190,6 +205,9 @@ fn body(row: &Row) -> Option<Value> {
         "factor:confirm" => json!({ "code": "123456" }),
         "factor:update" => json!({ "name": "Tablet" }),
         "factor:prefer" => json!({ "method": "totp" }),
+        "deploy-approval:create" => json!({ "commit": "HEAD", "message": "Fix" }),
+        "deploy-approval:approve" => json!({}),
+        "deploy-approval:reject" | "deploy-approval:revoke" => json!({ "reason": "not now" }),
         _ => return None,
     })
 }
