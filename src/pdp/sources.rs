@@ -62,6 +62,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("policies/tests/canaries.json", include_str!("../../policies/tests/canaries.json")),
     ("policies/tests/cast.json", include_str!("../../policies/tests/cast.json")),
     ("policies/tests/gateway.json", include_str!("../../policies/tests/gateway.json")),
+    ("policies/tests/deploying.json", include_str!("../../policies/tests/deploying.json")),
     ("policies/tests/guardrails.json", include_str!("../../policies/tests/guardrails.json")),
     ("policies/tests/machines.json", include_str!("../../policies/tests/machines.json")),
     ("policies/tests/matrix.txt", include_str!("../../policies/tests/matrix.txt")),

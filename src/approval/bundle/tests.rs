@@ -290,8 +290,8 @@ fn runs(text: &str) -> Vec<(String, Option<String>)> {
 
 #[test]
 fn finds_every_image() {
-    let text = "environment:\n  - A=1\nservices:\n  web:\n    image: a:1\n    port: 3000\n    initContainer:\n      image: b\n  \
-                worker:\n    build: .\n  bare:\n  boxed:\n    sidecars:\n      - name: x\n        image: c\ntimers:\n  \
+    let text = "environment:\n  - A=1\nservices:\n  web:\n    image: a:1\n    port: 3000\n    initContainer:\n      \
+                image: b\n  worker:\n    build: .\n  bare:\n  boxed:\n    sidecars:\n      - name: x\n        image: c\ntimers:\n  \
                 daily:\n    schedule: 1 1 * * *\n    command: test ! -f x\n    service: web\nresources:\n  db:\n    \
                 type: postgres\n    image: d\n";
     let mut found = runs(text);
@@ -352,7 +352,8 @@ fn refuses_manifests_that_are_read_in_two_ways() {
 fn image_rules() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let own = format!("acme/shop:{commit}");
-    let cases: &[(&[(&str, &str)], &str, Result<(), ImageProblem>)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, Result<(), ImageProblem>);
+    let cases: &[Case<'_>] = &[
         (&[], "anything", Ok(())),
         (&[("web", "acme/shop:.*")], "acme/shop:1", Ok(())),
         (&[("*", "acme/shop:.*")], "acme/shop:1", Ok(())),

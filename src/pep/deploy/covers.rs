@@ -52,7 +52,7 @@ impl Deploy {
         let key = key.and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
         let uploaded = |grant: &&Grant| grant.step(Kind::Upload).is_some_and(|upload| upload.subject == key);
         let Some(grant) = self.open.iter().find(|grant| grant.row.commit == commit) else {
-            let why = "the build does not name the approved commit: it needs git-sha, all of it and in lower case";
+            let why = "the build does not name the approved commit: run convox in the git checkout of it";
             return (self.open.iter().find(uploaded), Some(Drift::new("commit", why)));
         };
         if grant.step(Kind::Build).is_some() {

@@ -29,7 +29,8 @@ const ASK: &str = "ask for it: rack-gateway deploy-approval request --app";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let good = bundle::good();
     let objects = format!("/apps/{APP}/objects");
     let public: &[(&str, &str)] = &[("Public", "true")];
@@ -81,7 +82,8 @@ fn with(commit: &str, url: &str, name: &'static str, value: &str) -> Vec<(&'stat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn builds() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let options = "which changes what is built";
     let commit = "does not name the approved commit";
     let object = "not of what was uploaded under this approval";
@@ -150,7 +152,8 @@ async fn builds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_inside() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let manifest = MANIFEST.as_bytes();
     let evil: &[u8] = b"services:\n  web:\n    image: evil\n";
     let file = |name: &'static str, content: &'static [u8]| Entry::File(name, content);
@@ -214,7 +217,8 @@ async fn released(scene: &Scene, form: &[(&str, &str)]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promotions() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let running = scene.rack.state.release_of(APP).unwrap();
     let approved = scene.approved().await;
     scene.rack.state.clear();
@@ -274,7 +278,8 @@ async fn promotions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn releases() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let releases = format!("/apps/{APP}/releases");
     type Form<'a> = fn(&'a str) -> Vec<(&'a str, &'a str)>;
     let cases: &[(&str, Form<'_>, Left<'_>)] = &[
@@ -319,7 +324,8 @@ async fn releases() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_meanwhile() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let admin = scene.gateway.token("admin").to_owned();
     // Its time ends between build and promotion.
     let approved = scene.approved().await;
@@ -358,7 +364,8 @@ async fn what_happens_meanwhile() {
 /// A token reads what it made, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let running = scene.rack.state.release_of(APP).unwrap();
     let approved = scene.approved().await;
     let (build, release) = scene.built(&approved).await;

@@ -29,7 +29,8 @@ async fn start(scene: &Scene, headers: &[(&str, &str)]) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listed_command_runs_before_the_promotion() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     scene.set("deploy_commands", json!([MIGRATE])).await;
     let approved = scene.approved().await;
     let (_, release) = scene.built(&approved).await;
@@ -87,7 +88,8 @@ async fn a_listed_command_runs_before_the_promotion() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_processes_void_the_grant() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     scene.set("deploy_commands", json!([MIGRATE])).await;
     let running = scene.rack.state.release_of(APP).unwrap();
     let list = scene.send(scene.ci(), "GET", &format!("/apps/{APP}/processes"), &[], b"").await;

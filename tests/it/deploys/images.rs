@@ -10,7 +10,8 @@ const RULE: &str = "the app has rules for its images";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_image_is_one_that_its_rule_allows() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     let rules = json!({ "web": "acme/shop:{{GIT_COMMIT}}", "*": "acme/(job|db):[0-9]+" });
     scene.set("service_image_patterns", rules).await;
     let good =
@@ -78,7 +79,8 @@ async fn every_image_is_one_that_its_rule_allows() {
 /// A variable may change what the manifest says: it is read as the rack will read it.
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_bring_no_image_in() {
-    let scene = Scene::new(&Db::sqlite().await).await;
+    let db = Db::sqlite().await;
+    let scene = Scene::new(&db).await;
     scene.set("service_image_patterns", json!({ "*": "acme/shop" })).await;
     let admin = scene.gateway.token("admin");
     let manifest = "services:\n  web:\n    image: acme/shop\n    domain: ${GREETING}\n";

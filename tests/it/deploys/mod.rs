@@ -3,6 +3,7 @@
 mod bundle;
 mod cheats;
 mod commands;
+mod database;
 mod images;
 mod race;
 mod story;
