@@ -66,7 +66,8 @@ impl Dead {
 impl Store {
     /// Deletes, in batches, what is over: sign-ins, counters, CI tokens, enrolments and trusted devices at their
     /// end, challenges an hour later, credentials 30 days after their end or revocation, notices after 180
-    /// days, those for others 30 days after they were sent or skipped and 90 after they were given up. Backup codes stay, used or not, until they are replaced. May run on several replicas at once.
+    /// days, those for others 30 days after they were sent or skipped and 90 after they were given up. Backup
+    /// codes stay, used or not, until they are replaced. May run on several replicas at once.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; what was deleted until then stays deleted.

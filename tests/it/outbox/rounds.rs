@@ -160,7 +160,10 @@ async fn the_secret_can_be_changed_and_what_is_changed_is_noticed() {
         };
         let body = String::from_utf8(delivery.message.body.clone()).unwrap();
         let now = NOW.unix_timestamp();
-        let case = |secret: &str, id: &str, body: &str, now: i64| json!({ "secret": format!("whsec_{secret}"), "headers": headers(id), "body": body, "now": now });
+        let case = |secret: &str, id: &str, body: &str, now: i64| {
+            let secret = format!("whsec_{secret}");
+            json!({ "secret": secret, "headers": headers(id), "body": body, "now": now })
+        };
         let id = delivery.id();
         cases.push(case(SECRET, id, &body, now));
         cases.push(case(old, id, &body, now));
