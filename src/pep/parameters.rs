@@ -14,12 +14,17 @@ use crate::store::{Notice, Store};
 /// Most characters of a value that are shown.
 const SHOWN: usize = 80;
 /// Most changes that a notice tells one by one.
-const TOLD: usize = 100;
+const TOLD: usize = 50;
 /// Most bytes of the rack's answer, which is `ok`.
 const ANSWER: usize = 64 << 10;
 
 const PARAMETERS: [&str; 6] =
     ["parameters", "parameters_2", "parameters_3", "parameters_4", "parameters_5", "parameters_6"];
+
+/// Form keys beside parameters, and the names of what they change: whether an app is locked.
+const OF_APP: &[(&str, &str)] = &[("lock", "locked")];
+/// How large the rack is, and what it runs.
+const OF_RACK: &[(&str, &str)] = &[("count", "count"), ("type", "type"), ("version", "version")];
 
 /// One parameter that changes; sensitive values are masked already.
 #[derive(Clone, Debug)]
@@ -31,27 +36,15 @@ struct Change {
 
 impl Gathered {
     /// A form with parameters.
-    pub(super) async fn inform_parameters(&mut self, _gate: &Gate, look: &Look) -> Result<(), Refusal> {
+    pub(super) async fn inform_parameters(&mut self, gate: &Gate, look: &Look) -> Result<(), Refusal> {
         let mut form = self.form()?;
-        let mut sent = match form.get("parameters") {
-            Some(text) => map(text).map_err(Refusal::BadContract)?,
-            None => Form::default(),
-        };
+        let mut sent = map(form.get("parameters").unwrap_or_default()).map_err(Refusal::BadContract)?;
         let of_app = self.classified.resource.kind == Resource::App;
-        // Beside parameters, these say how large the rack is and what it runs, and whether an app is locked.
-        let plain: &[(&str, &str)] = if of_app {
-            &[("lock", "locked")]
-        } else {
-            &[("count", "count"), ("type", "type"), ("version", "version")]
-        };
+        let plain = if of_app { OF_APP } else { OF_RACK };
         if sent.pairs.is_empty() && plain.iter().all(|(key, _)| form.get(key).is_none()) {
             return Ok(());
         }
-        let current = if of_app { look.app(&self.app()?).await } else { look.system().await };
-        let current = current.map_err(Refusal::Rack)?;
-        if !current.is_object() {
-            return Err(Refusal::Rack(ErrandError::Unreadable("the rack's answer cannot be read".to_owned())));
-        }
+        let current = self.current(look).await?;
         // A mask that is sent back means: keep it. The rack changes nothing that it is not told.
         let before = sent.pairs.len();
         sent.pairs.retain(|(_, value)| !is_mask(value));
@@ -59,21 +52,28 @@ impl Gathered {
             form.set("parameters", sent.encode());
             self.rewrite(PreparedBody::Bytes(form.encode().into()));
         }
-        let parameters = sent.pairs.iter().map(|(name, value)| {
-            let old = current.get("parameters").and_then(|all| all.get(name)).map(text);
-            (name.as_str(), old, value.as_str())
-        });
-        let plain = plain.iter().filter_map(|(key, name)| Some((*name, current.get(name).map(text), form.get(key)?)));
-        let changes: Vec<Change> =
-            plain.chain(parameters).filter_map(|(name, old, new)| Change::of(name, old, new)).collect();
+        let changes = changes(&current, plain, &form, &sent);
         if changes.is_empty() {
             return Ok(());
         }
         let parts: Vec<String> = changes.iter().map(Change::line).collect();
         self.note_as_is(&PARAMETERS, &parts);
-        let told = Told { store: _gate.store.clone(), notice: self.notice(of_app, &changes) };
+        let told = Told { store: gate.store.clone(), notice: self.notice(of_app, &changes) };
         self.followers.push(Box::new(told));
         Ok(())
+    }
+
+    /// What the rack says of itself, or of the app.
+    async fn current(&self, look: &Look) -> Result<Value, Refusal> {
+        let current = match &self.classified.resource.app {
+            Some(app) => look.app(app).await,
+            None => look.system().await,
+        };
+        let current = current.map_err(Refusal::Rack)?;
+        if current.is_object() {
+            return Ok(current);
+        }
+        Err(Refusal::Rack(ErrandError::Unreadable("the rack's answer cannot be read".to_owned())))
     }
 
     fn notice(&self, of_app: bool, changes: &[Change]) -> Notice {
@@ -95,6 +95,15 @@ impl Gathered {
         }
         Notice { kind: if of_app { "app.parameters-changed" } else { "rack.parameters-changed" }, data, at: trace.at }
     }
+}
+
+/// What of the form and of its parameters differs from what is.
+fn changes(current: &Value, plain: &[(&str, &str)], form: &Form, sent: &Form) -> Vec<Change> {
+    let plain = plain.iter().filter_map(|(key, name)| Some((*name, current.get(name), form.get(key)?)));
+    let known = current.get("parameters");
+    let parameters =
+        sent.pairs.iter().map(|(name, value)| (name.as_str(), known.and_then(|all| all.get(name)), value.as_str()));
+    plain.chain(parameters).filter_map(|(name, old, new)| Change::of(name, old.map(text), new)).collect()
 }
 
 impl Change {

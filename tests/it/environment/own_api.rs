@@ -1,11 +1,17 @@
 //! `GET` and `PUT /api/v1/apps/{app}/env`.
 
+use rack_gateway::http::Launch;
 use serde_json::{Value, json};
+use time::Duration;
 
 use super::{SECRET, SEED, World, parsed, text};
-use crate::api::ask;
-use crate::harness::Db;
+use crate::api::{ask, with};
+use crate::gateway::dev_rack;
+use crate::harness::gateway::{all_policies, launch_with};
+use crate::harness::{Db, Gateway};
+use crate::rows::CountingRack;
 use crate::sign_in::Send;
+use crate::step_up::{Person, Stage};
 
 const ENV: &str = "/api/v1/apps/myapp/env";
 
@@ -112,6 +118,35 @@ async fn variables_are_set_by_a_release(db: Db) {
     world.end(&["fresh-s3cr3t"]).await;
 }
 
+/// What is masked asks nobody for a factor; a secret that is asked for does, and so does setting one.
+async fn a_secret_needs_a_factor_of_the_last_minutes(db: Db) {
+    let rack = dev_rack();
+    let running = launch_with(&db, rack.addr, |launch| Launch { policy: all_policies(), ..launch }).await;
+    let stage = Stage { gateway: Gateway::of(running).await, rack: CountingRack::start().await };
+    let mut person = Person::enrolled(&stage, "admin").await;
+    let token = stage.cli(&person.user, Duration::hours(1)).await;
+    let get = async |target: &str| with(&token, Send::get(target)).to(stage.addr()).await;
+    let masked = get(ENV).await;
+    assert_eq!(masked.status(), 200, "{}", text(&masked));
+    assert!(!text(&masked).contains(SECRET));
+    let refused = get(&format!("{ENV}?secrets=true")).await;
+    assert_eq!(refused.status(), 401, "{}", text(&refused));
+    let told = parsed(&refused)["error"].as_str().unwrap().to_owned();
+    assert!(told.contains("secret:read on EnvVar myapp/SECRET_KEY refused"), "{told}");
+    let put = Send::json("PUT", ENV, &json!({ "set": { "PORT": "1" } }));
+    let refused_put = with(&token, put).to(stage.addr()).await;
+    assert_eq!(refused_put.status(), 401, "{}", text(&refused_put));
+    let challenge = person.follow(stage.addr(), &told).await;
+    assert_eq!(person.answer(stage.addr(), &challenge).await.status(), 200);
+    let shown = get(&format!("{ENV}?secrets=true")).await;
+    assert_eq!(shown.status(), 200, "{}", text(&shown));
+    assert!(text(&shown).contains(SECRET));
+    let put = Send::json("PUT", ENV, &json!({ "set": { "SECRET_KEY": "fresh-s3cr3t" } }));
+    let passed = with(&token, put).to(stage.addr()).await;
+    assert_eq!(passed.status(), 200, "{}", text(&passed));
+    World { rack, gateway: stage.gateway }.end(&["fresh-s3cr3t"]).await;
+}
+
 /// An app without a release begins with the first.
 async fn an_app_without_a_release_has_no_variables(db: Db) {
     let world = World::start(&db).await;
@@ -133,6 +168,7 @@ mod both {
     crate::on_both!(
         variables_are_shown_as_policy_says,
         variables_are_set_by_a_release,
+        a_secret_needs_a_factor_of_the_last_minutes,
         an_app_without_a_release_has_no_variables,
     );
 }

@@ -91,7 +91,7 @@ async fn an_app_and_the_size_of_the_rack_are_told_as_well(db: Db) {
     let world = World::start(&db).await;
     let app = world.form("deployer", "PUT", "/apps/myapp?", &[("parameters", "BuildCpu=600")]).await;
     assert_eq!(app.status(), 200, "{}", text(&app));
-    assert_eq!(world.record(&app).await["detail"], json!({ "parameters": r#"BuildCpu: "600""# }));
+    assert_eq!(world.record(&app).await["detail"], json!({ "parameters": r#"BuildCpu: "500" to "600""# }));
     let lock = world.form("deployer", "PUT", "/apps/myapp?", &[("lock", "true")]).await;
     assert_eq!(world.record(&lock).await["detail"]["parameters"], r#"locked: "false" to "true""#);
     let scale = world.form("admin", "PUT", "/system?", &[("count", "5"), ("type", "t3.medium")]).await;

@@ -7,7 +7,7 @@ pub mod peer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rack_gateway::routes::{Found, Kind, Target, find};
+use rack_gateway::routes::{Found, Keys, Kind, Target, find};
 
 use fixture::{Exchange, Side, bytes, exchanges};
 use peer::{Message, RecordedRack, Wire, request_bytes};
@@ -256,7 +256,10 @@ fn is_read(exchange: &Exchange) -> bool {
     let kind = Kind::of(&exchange.request.method, exchange.frames.is_some());
     let target = Target::parse(&exchange.request.target).ok();
     match kind.zip(target).map(|(kind, target)| find(kind, target)) {
-        Some(Found::Row(matched)) => matched.row().contract.redact.is_some(),
+        Some(Found::Row(matched)) => {
+            let contract = matched.row().contract;
+            contract.redact.is_some() || contract.keys == Some(Keys::Parameters)
+        }
         _ => false,
     }
 }
