@@ -153,7 +153,8 @@ fn is_random(word: &str) -> bool {
 /// Digits and letters of one case, as in hexadecimal digits; without a hyphen, or it is a name.
 fn is_jumbled(part: &str) -> bool {
     let shape = Shape::of(part);
-    part.len() >= 16 && shape.digits && (shape.is_hex || shape.changes.saturating_mul(4) >= part.len())
+    let one_case = !(shape.capitals && shape.small);
+    part.len() >= 16 && shape.digits && (shape.is_hex || (one_case && shape.changes.saturating_mul(4) >= part.len()))
 }
 
 /// Capitals, small letters and digits.

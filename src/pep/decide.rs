@@ -110,7 +110,7 @@ impl Gathered {
     fn pass(self, gate: &Gate, decision: Decision, intent: Intent) -> Result<Passed, Box<Stopped>> {
         let Self { classified, prepared, context, reader, mut followers, also, .. } = self;
         let Classified { identified, matched, resource } = classified;
-        let Identified { accepted: Accepted { trace, request, .. }, presented, known, .. } = identified;
+        let Identified { accepted: Accepted { trace, request, .. }, presented, known } = identified;
         let row = matched.row();
         let prepared = match prepared {
             Ok(prepared) => prepared,

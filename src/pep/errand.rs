@@ -90,37 +90,55 @@ impl Look {
     /// The rack with its parameters.
     ///
     /// # Errors
-    /// [`ErrandError`], here and below.
+    /// [`ErrandError`].
     pub async fn system(&self) -> Result<Value, ErrandError> {
         self.json("/system".to_owned()).await
     }
 
     /// An app with its parameters and its running release.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn app(&self, app: &str) -> Result<Value, ErrandError> {
         self.json(path(&["apps", app])).await
     }
 
     /// The newest releases of an app, the newest first; the rack may leave their environment out.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn releases(&self, app: &str, limit: u32) -> Result<Value, ErrandError> {
         self.json(format!("{}?limit={limit}", path(&["apps", app, "releases"]))).await
     }
 
     /// A release with its whole environment.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn release(&self, app: &str, release: &str) -> Result<Value, ErrandError> {
         self.json(path(&["apps", app, "releases", release])).await
     }
 
     /// A build.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn build(&self, app: &str, build: &str) -> Result<Value, ErrandError> {
         self.json(path(&["apps", app, "builds", build])).await
     }
 
     /// A configuration file of an app.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn config(&self, app: &str, name: &str) -> Result<Value, ErrandError> {
         self.json(path(&["apps", app, "configs", name])).await
     }
 
     /// What was uploaded: `key` may have slashes.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
     pub async fn object(&self, app: &str, key: &str) -> Result<Chunks, ErrandError> {
         let target = path(&["apps", app, "objects"]) + &path(&key.split('/').collect::<Vec<_>>());
         self.reader.stream(self.errand(target)).await

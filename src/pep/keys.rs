@@ -44,14 +44,16 @@ impl Gathered {
         let headers = self.classified.identified.accepted.request.headers();
         let Some(value) = headers.get("environment").filter(|value| !value.is_empty()) else { return Ok(()) };
         let text = str::from_utf8(value.as_bytes()).map_err(|_| unreadable("environment"))?;
-        let names: Vec<String> =
-            map(text).map_err(|_| unreadable("environment"))?.pairs.into_iter().map(|(name, _)| name).collect();
+        let pairs = map(text).map_err(|_| unreadable("environment"))?.pairs;
+        let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         let app = self.app()?;
         let rules = app_rules(gate, look, &app).await?;
         for name in names.iter().filter(|name| rules.is_protected(name)) {
             self.also.push(variable("env:set", &app, name, EnvVar { secret: true, protected: true })?);
         }
-        self.note(&PROCESS_ENV, &names);
+        // What has no value may be one itself.
+        let told = pairs.iter().map(|(name, value)| if value.is_empty() { "?" } else { name.as_str() });
+        self.note(&PROCESS_ENV, &told.collect::<Vec<_>>());
         Ok(())
     }
 
@@ -79,7 +81,8 @@ impl Gathered {
     fn inform_build_arguments(&mut self) -> Result<(), Refusal> {
         let form = self.form()?;
         let arguments = form.get("build-args").unwrap_or_default().split(',').filter(|argument| !argument.is_empty());
-        let names: Vec<&str> = arguments.map(|argument| argument.split('=').next().unwrap_or_default()).collect();
+        let names: Vec<&str> =
+            arguments.map(|argument| argument.split_once('=').map_or("?", |(name, _)| name)).collect();
         self.note(&BUILD_ARGS, &names);
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::permit::PreparedBody;
 use super::refusal::Refusal;
 use super::{Answered, ErrandError, Follow, Gate, Gathered, Look, Unfollowed};
-use crate::mask::{MASK, is_secret_parameter, label};
+use crate::mask::{MASK, is_secret_parameter, label, scrub_hard};
 use crate::routes::{Form, Resource, map};
 use crate::store::{Notice, Store};
 
@@ -135,7 +135,9 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// A value as a record tells it: cut, and without what looks like a secret.
 fn plain(value: &str) -> String {
+    let value = scrub_hard(value);
     let mut shown: String = value.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if value.chars().nth(SHOWN).is_some() {
         shown.push('…');

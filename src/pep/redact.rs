@@ -327,7 +327,7 @@ fn sent(prepared: &Prepared) -> Vec<SecretString> {
     for (key, value) in form.pairs {
         match key.as_str() {
             "env" => {
-                values.extend(value.split(['\n', '\r']).filter_map(|line| Some(line.split_once('=')?.1.to_owned())))
+                values.extend(value.split(['\n', '\r']).filter_map(|line| Some(line.split_once('=')?.1.to_owned())));
             }
             "parameters" => {
                 values.extend(routes::map(&value).unwrap_or_default().pairs.into_iter().map(|(_, value)| value));

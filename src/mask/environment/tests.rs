@@ -15,10 +15,13 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// A text, its variables, and the text that is written of them.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// `Load` and `String` of convox `pkg/structs/environment.go`.
 #[test]
 fn texts_are_read_as_the_rack_reads_them() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("", &[], ""),
         ("\n\n", &[], ""),
         ("A=1", &[("A", "1")], "A=1"),

@@ -134,7 +134,8 @@ fn said(row: &Row, planter: &mut Planter) -> (u16, String) {
         "manifest": format!("environment:\n  - API_TOKEN={}\n", word()),
         "parameters": {"Password": word(), "nested": {"secret": word()}, "list": [{"token": word()}]},
         "outputs": {"Key": word()},
-        "private-key": word(), "password": word(), "value": if row.path.contains("configs") { word() } else { String::new() },
+        "private-key": word(), "password": word(),
+        "value": if row.path.contains("configs") { word() } else { String::new() },
         "solvers": [{"webhook": {"token": word()}}],
     });
     (200, written(&answer))

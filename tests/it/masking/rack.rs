@@ -89,7 +89,8 @@ pub const ENV_MASK: &str = "INTERNAL_NAME, licence";
 pub fn release(env: &str) -> Value {
     json!({
         "id": "RABCDEFGHI", "app": "myapp", "build": "BABCDEFGHI", "env": env,
-        "manifest": "environment:\n  - API_TOKEN=planted-manifest-8vB1\n", "description": "", "created": "2026-01-01T00:00:00Z",
+        "manifest": "environment:\n  - API_TOKEN=planted-manifest-8vB1\n", "description": "",
+        "created": "2026-01-01T00:00:00Z",
     })
 }
 
