@@ -6,7 +6,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
-use super::approval::{ApprovalState, Party, held};
+use super::approval::held;
+use super::approval_row::{ApprovalState, Party};
 use super::value::{begin, second};
 use super::{Store, StoreError};
 
