@@ -304,7 +304,8 @@ mod tests {
 
     #[test]
     fn variables_pin_settings_of_apps() {
-        let cases: &[(&str, &str, Result<(&str, Value), &str>)] = &[
+        type Pinned = Result<(&'static str, Value), &'static str>;
+        let cases: &[(&str, &str, Pinned)] = &[
             ("RGW_APP_SHOP_SETTING_SECRET_ENV_VARS", "A,B", Ok(("shop", json!(["A", "B"])))),
             ("RGW_APP_MY_SHOP_2_SETTING_SECRET_ENV_VARS", "A", Ok(("my-shop-2", json!(["A"])))),
             ("RGW_APP_A_SETTING_B_SETTING_SECRET_ENV_VARS", "A", Ok(("a-setting-b", json!(["A"])))),

@@ -63,7 +63,7 @@ fn slices_are_small_and_shared() {
     let of = |action: &str| &bundle.actions[action].slices.user.live;
     assert!(std::sync::Arc::ptr_eq(of("app:create"), of("rack:update")));
     let reads = bundle.actions["app:delete"].slices.workload.reads;
-    assert_eq!(reads, Reads::part("audit"), "step-up is for people");
+    assert_eq!(reads, Reads::part("audit").and(Reads::part("settings")), "step-up is for people");
 }
 
 /// A scope that names nobody in particular concerns everybody.
