@@ -98,7 +98,9 @@ mod tests {
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-    fn read(pairs: &[(&str, &str)]) -> (Option<WebhookSettings>, Vec<String>) {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn read(pairs: Pairs<'_>) -> (Option<WebhookSettings>, Vec<String>) {
         let env: BTreeMap<_, _> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut problems = Vec::new();
         (WebhookSettings::read(&env, &ProviderHttp::default(), &mut problems), problems)
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn addresses_and_secrets_are_checked() {
         let good = ("WEBHOOK_URL", "https://hooks.example.com/");
-        let cases: &[(&[(&str, &str)], &[&str])] = &[
+        let cases: &[(Pairs<'_>, &[&str])] = &[
             (&[good, ("WEBHOOK_SECRET", SECRET)], &[]),
             (&[good, ("WEBHOOK_SECRET", SECRET), ("WEBHOOK_PREVIOUS_SECRET", SECRET)], &[]),
             (&[("WEBHOOK_URL", "http://127.0.0.1:8080/x"), ("WEBHOOK_SECRET", SECRET)], &[]),

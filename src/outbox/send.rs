@@ -112,12 +112,8 @@ impl Outbox {
             Ok(Round::Off) => OFF,
             Ok(Round::Busy) => BUSY,
             Ok(Round::Tried(_)) => Duration::ZERO,
-            Err(error) if error.is_unavailable() => {
-                tracing::debug!(%error, "the outbox cannot be read");
-                BUSY
-            }
             Err(error) => {
-                tracing::error!(%error, "the outbox cannot be read");
+                unreadable(&error);
                 BUSY
             }
         }
@@ -203,6 +199,19 @@ impl Outbox {
 
 fn given_up(sender: &str, id: &str, kind: &str, error: &SendError) {
     tracing::error!(sender, id, kind, %error, "a notice is given up: somebody who should have been told was not");
+}
+
+/// A database that is away for a moment is nobody's task.
+fn unreadable(error: &StoreError) {
+    if error.is_unavailable() {
+        tracing::debug!(%error, "the outbox cannot be read");
+    } else {
+        shout(error);
+    }
+}
+
+fn shout(error: &StoreError) {
+    tracing::error!(%error, "the outbox cannot be read");
 }
 
 async fn told(mut stop: watch::Receiver<bool>) {
