@@ -43,7 +43,6 @@ pub struct Seen {
     pub at: Instant,
     pub method: String,
     pub path: String,
-    pub query: String,
     pub authorization: Option<String>,
     /// A second factor.
     pub factor: Option<String>,
@@ -184,7 +183,6 @@ async fn handle(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
         at: Instant::now(),
         method: request.method().to_string(),
         path: request.path().to_owned(),
-        query: request.query_string().to_owned(),
         authorization: header("authorization"),
         factor: header("x-rack-gateway-mfa"),
         body: body.clone(),
