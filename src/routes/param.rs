@@ -57,6 +57,7 @@ pub(super) const SYNTAX: &[(&str, Syntax)] = &[
     ("session", Syntax::Uuid),
     ("role", Syntax::Word),
     ("setting", Syntax::Word),
+    ("notice", Syntax::Uuid),
     ("challenge", Syntax::Uuid),
     ("factor", Syntax::Uuid),
     ("device", Syntax::Uuid),
