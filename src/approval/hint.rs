@@ -14,7 +14,7 @@ pub fn hint(app: &str, commit: Option<&str>, live: &[ApprovalRow], now: OffsetDa
     let wanted = commit.and_then(|text| whole(text).ok());
     let is_it = |row: &&ApprovalRow| wanted.as_ref().is_none_or(|wanted| row.commit == *wanted);
     let of = |state: ApprovalState| live.iter().filter(move |row| row.state_at(now) == state);
-    if let Some(waiting) = of(ApprovalState::Pending).filter(is_it).next_back() {
+    if let Some(waiting) = of(ApprovalState::Pending).rfind(is_it) {
         return format!(
             "request {id} to deploy commit {commit} of {app} waits for its approval: an approver runs \
              `rack-gateway deploy-approval approve {id}`, and `rack-gateway deploy-approval wait {id}` waits for it",

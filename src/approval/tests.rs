@@ -20,12 +20,14 @@ fn a_commit_is_a_whole_one() {
     for (text, stored) in [(COMMIT, COMMIT), (&COMMIT.to_uppercase(), COMMIT), (&sha256, &sha256)] {
         assert_eq!(commit(text).as_deref(), Ok(stored));
     }
-    let almost = format!("{}g", &COMMIT[..39]);
-    let wide = format!("{}é", &COMMIT[..38]);
-    let like = format!("{}%", &COMMIT[..39]);
+    let cut = |letters: usize| COMMIT.chars().take(letters).collect::<String>();
+    let (short, brief) = (cut(39), cut(7));
+    let almost = format!("{short}g");
+    let wide = format!("{}é", cut(38));
+    let like = format!("{short}%");
     let spaced = format!(" {COMMIT}");
     let wild = "_".repeat(40);
-    for text in ["", "%", "0", "HEAD", &COMMIT[..39], &COMMIT[..7], &almost, &wide, &like, &spaced, &wild] {
+    for text in ["", "%", "0", "HEAD", &short, &brief, &almost, &wide, &like, &spaced, &wild] {
         assert_eq!(commit(text), Err(AskError::Commit), "{text:?}");
     }
 }

@@ -28,12 +28,15 @@ async fn sweep(store: Store, audit: Writer, clock: Clock) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = store.sweep(clock.now()).await {
-            tracing::warn!(%error, "what is over could not be cleared away");
-        }
-        if let Err(error) = approval::sweep(&store, &audit, clock.now()).await {
-            tracing::warn!(%error, "deploy approvals whose time is over could not be ended");
-        }
+        warned("what is over", store.sweep(clock.now()).await);
+        warned("deploy approvals whose time is over", approval::sweep(&store, &audit, clock.now()).await);
+    }
+}
+
+/// The next time comes soon.
+fn warned<T, E: std::fmt::Display>(what: &str, swept: Result<T, E>) {
+    if let Err(error) = swept {
+        tracing::warn!(%error, "{what} could not be cleared away");
     }
 }
 

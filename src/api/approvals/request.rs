@@ -69,9 +69,9 @@ struct Preview {
 
 impl Preview {
     async fn of(look: &Look, app: &str) -> Result<Self, Problem> {
-        let id = |value: &Value| value.as_str().filter(|id| !id.is_empty()).map(str::to_owned);
-        let running = id(&look.app(app).await.map_err(unknown)?["release"]);
-        let parent = id(&look.releases(app, 1).await.map_err(unknown)?[0]["id"]);
+        let id = |value: Option<&Value>| value?.as_str().filter(|id| !id.is_empty()).map(str::to_owned);
+        let running = id(look.app(app).await.map_err(unknown)?.get("release"));
+        let parent = id(look.releases(app, 1).await.map_err(unknown)?.pointer("/0/id"));
         let mut preview = Self { running, parent, changes: Vec::new() };
         if let (Some(running), Some(parent)) = (&preview.running, &preview.parent)
             && running != parent
@@ -89,7 +89,7 @@ impl Preview {
 
 async fn environment(look: &Look, app: &str, release: &str) -> Result<String, Problem> {
     let release = look.release(app, release).await.map_err(unknown)?;
-    Ok(release["env"].as_str().unwrap_or_default().to_owned())
+    Ok(release.get("env").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 fn unknown(error: ErrandError) -> Problem {

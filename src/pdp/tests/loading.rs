@@ -283,8 +283,8 @@ fn the_digest_is_of_what_decides() {
 fn a_sound_bundle_is_described() {
     let shadow = "@id(\"x.a\") @why(\"w\") @mode(\"shadow\") forbid (principal, action, resource);";
     let report = check(&sources(&[("policies/x.cedar", shadow)])).unwrap();
-    assert_eq!((report.enforced, report.shadow.as_slice()), (36, ["x.a".to_owned()].as_slice()));
+    assert_eq!((report.enforced, report.shadow.as_slice()), (62, ["x.a".to_owned()].as_slice()));
     assert_eq!(report.roles.join(" "), "viewer ops deployer admin cicd security auditor");
     let text = report.to_string();
-    assert!(text.starts_with("36 policies enforced, 1 in shadow\n  shadow: x.a\n") && text.ends_with(&report.digest));
+    assert!(text.starts_with("62 policies enforced, 1 in shadow\n  shadow: x.a\n") && text.ends_with(&report.digest));
 }

@@ -58,7 +58,7 @@ fn slices_are_small_and_shared() {
         [&slices.user, &slices.api_token, &slices.workload].map(|slice| slice.live.num_of_policies())
     };
     assert_eq!(slices("app:delete"), [7, 6, 4]);
-    assert_eq!(slices("release:promote"), [4, 4, 2]);
+    assert_eq!(slices("release:promote"), [6, 6, 5]);
     assert_eq!(slices("console:login"), [3, 4, 3]);
     let of = |action: &str| &bundle.actions[action].slices.user.live;
     assert!(std::sync::Arc::ptr_eq(of("app:create"), of("rack:update")));

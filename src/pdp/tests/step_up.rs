@@ -13,7 +13,7 @@ const STEP_UP: &str = include_str!("../../../policies/step-up.cedar");
 /// Groups that a session may use before it has shown a second factor.
 const BEFORE: &[&str] = &["before-factor", "sign-in", "console"];
 /// Groups of which each request needs a second factor of its own.
-const BOUND: &[&str] = &["destructive", "identity-admin", "settings-admin", "credential-create"];
+const BOUND: &[&str] = &["destructive", "identity-admin", "settings-admin", "credential-create", "approve"];
 /// Actions of no such group that need one of their own too.
 const BOUND_TOO: &[&str] = &["factor:create", "factor:delete"];
 /// Actions with side effects for which an old second factor is enough.
