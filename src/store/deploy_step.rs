@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ExprTrait as _, QueryOrder as _};
+use sea_orm::{Condition, ExprTrait as _, QueryOrder as _};
 use time::OffsetDateTime;
 
 use super::approval::held;
@@ -171,6 +171,18 @@ impl TryFrom<entity::Model> for DeployStep {
     }
 }
 
+/// What stands in the way of a claim, as the unique indexes have it.
+fn takes(new: &NewDeployStep) -> Condition {
+    let same =
+        Condition::all().add(Column::Step.eq(new.step.as_str())).add(Column::State.ne(StepState::Freed.as_str()));
+    let of_grant =
+        same.clone().add(Column::ApprovalId.eq(&new.approval_id)).add(Column::Step.ne(DeployStepKind::Start.as_str()));
+    let once = [DeployStepKind::Upload, DeployStepKind::Build, DeployStepKind::Promote].map(DeployStepKind::as_str);
+    let of_subject =
+        same.add(Column::App.eq(&new.app)).add(Column::Subject.eq(&new.subject)).add(Column::Step.is_in(once));
+    Condition::any().add(Column::Id.eq(&new.id)).add(of_grant).add(of_subject)
+}
+
 impl Store {
     /// Claims a step of a grant that can be used now. Whoever holds the grant's row meanwhile is waited for, so a
     /// grant that was taken back gives no claim any more.
@@ -180,6 +192,7 @@ impl Store {
     /// grant cannot be used; [`StoreError::NotFound`]; [`StoreError::Unavailable`].
     pub async fn deploy_step_claim(&self, new: NewDeployStep, now: OffsetDateTime) -> Result<(), StoreError> {
         let (db, approval) = (self.inner.write.clone(), new.approval_id.clone());
+        let taken = Entity::find().filter(takes(&new));
         let insert = entity::ActiveModel {
             id: Set(new.id),
             approval_id: Set(new.approval_id),
@@ -199,6 +212,10 @@ impl Store {
             let tx = begin(&db).await?;
             if held(&tx, &approval).await?.state_at(now) != ApprovalState::Approved {
                 return Err(StoreError::Stale);
+            }
+            // SQLite does not tell the trigger that would refuse it from any other.
+            if taken.one(&tx).await?.is_some() {
+                return Err(StoreError::Conflict("this step was taken already".to_owned()));
             }
             Entity::insert(insert).exec(&tx).await?;
             Ok(tx.commit().await?)

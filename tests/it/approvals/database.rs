@@ -44,7 +44,7 @@ async fn rows_come_back_as_they_were_stored(db: Db) {
     // The same again, with another id.
     let again = store.approval_request(stored("a2", APP, COMMIT, NOW), NOW).await;
     assert_eq!(again, Ok((made.clone(), false)));
-    assert!(matches!(store.approval_request(stored("a1", APP, &hash(1), NOW), NOW).await, Err(_)), "the id is taken");
+    assert!(store.approval_request(stored("a1", APP, &hash(1), NOW), NOW).await.is_err(), "the id is taken");
     // Once its time is over, it makes way.
     let later = NOW + Duration::hours(1);
     let (next, is_new) = store.approval_request(stored("a3", APP, COMMIT, later), later).await.expect("made");

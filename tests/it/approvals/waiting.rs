@@ -115,7 +115,7 @@ async fn a_client_that_goes_away_leaves_its_outcome() {
     let (wire, head) = begin(&scene, &ci, &made, 600).await;
     drop(wire);
     let records = scene.gateway.records_until(head.header("rack-gateway-request-id").unwrap(), 2).await;
-    assert_eq!(records[1]["result"], "client-gone", "{records:?}");
+    assert_eq!(records[1]["result"], "client_gone", "{records:?}");
     // And somebody who keeps waiting is kept awake.
     let (mut wire, _) = begin(&scene, &ci, &made, 600).await;
     let awake = tokio::time::timeout(Duration::from_secs(15), wire.exactly(4)).await.expect("something");

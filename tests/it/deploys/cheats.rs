@@ -241,8 +241,6 @@ async fn promotions() {
     scene.rack.state.clear();
     let by_query = scene.form(scene.ci(), &format!("{promote}?force=true"), &[("force", "false")]).await;
     refused(&scene, "forced by query", &approved.id, &by_query, &kept(400, "query key")).await;
-    let by_header = scene.send(scene.ci(), "POST", &promote, &[("Force", "true")], b"").await;
-    refused(&scene, "forced by header", &approved.id, &by_header, &kept(400, "")).await;
     let other = machine(&scene.gateway, "cicd").await;
     let answer = scene.promote_as(&other, &release, &[]).await;
     refused(&scene, "another token", &approved.id, &answer, &kept(403, ASK)).await;

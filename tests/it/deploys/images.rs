@@ -8,6 +8,9 @@ use crate::harness::Db;
 
 const RULE: &str = "the app has rules for its images";
 
+/// The manifest for a commit.
+type Manifest = fn(&str) -> String;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_image_is_one_that_its_rule_allows() {
     let db = Db::sqlite().await;
@@ -16,7 +19,7 @@ async fn every_image_is_one_that_its_rule_allows() {
     scene.set("service_image_patterns", rules).await;
     let good =
         |commit: &str| format!("services:\n  web:\n    image: acme/shop:{commit}\n  job:\n    image: acme/job:1\n");
-    let cases: &[(&str, fn(&str) -> String)] = &[
+    let cases: &[(&str, Manifest)] = &[
         ("another commit", |_| "services:\n  web:\n    image: acme/shop:latest\n".to_owned()),
         ("another image", |sha| format!("services:\n  web:\n    image: evil/acme/shop:{sha}\n")),
         ("a tail", |sha| format!("services:\n  web:\n    image: acme/shop:{sha}@sha256:00\n")),
