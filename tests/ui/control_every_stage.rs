@@ -10,5 +10,6 @@ fn any<T>() -> T {
 }
 
 pub async fn all(gate: &Gate, accepted: Accepted) -> Result<Passed, Box<Stopped>> {
-    accepted.identify(gate).await?.classify(gate)?.gather(gate, any(), any::<Rc<dyn Reader>>()).await?.decide(gate).await
+    let classified = accepted.identify(gate).await?.classify(gate)?;
+    classified.gather(gate, any(), any::<Rc<dyn Reader>>()).await?.decide(gate).await
 }
