@@ -34,3 +34,13 @@ impl Env for BTreeMap<String, String> {
         self.keys().cloned().collect()
     }
 }
+
+/// The value of a variable that must be set with others of its kind; says so in `problems` where it is not, and
+/// `what` belongs there.
+pub(super) fn required(env: &dyn Env, name: &str, what: &str, problems: &mut Vec<String>) -> Option<String> {
+    let value = env.get(name);
+    if value.is_none() {
+        problems.push(format!("{name} is not set: {what}"));
+    }
+    value
+}

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretSlice;
 use url::Url;
 
+use super::env::required;
 use super::{Env, ProviderHttp, is_loopback};
 
 /// How a secret begins (Standard Webhooks, "Signing scheme").
@@ -35,13 +36,7 @@ impl WebhookSettings {
             return None;
         }
         let before = problems.len();
-        let mut required = |name: &str, what: &str| {
-            let value = env.get(name);
-            if value.is_none() {
-                problems.push(format!("{name} is not set: {what}"));
-            }
-            value
-        };
+        let mut required = |name: &str, what: &str| required(env, name, what, problems);
         let url = required("WEBHOOK_URL", "where notices are sent, such as https://hooks.example.com/rack-gateway");
         let secret = required(
             "WEBHOOK_SECRET",

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretSlice;
 use url::Url;
 
+use super::env::required;
 use super::{Env, ProviderHttp, provider_url};
 
 /// Yubico's own service.
@@ -32,13 +33,7 @@ impl YubicoSettings {
             return None;
         }
         let before = problems.len();
-        let mut required = |name: &str, what: &str| {
-            let value = env.get(name);
-            if value.is_none() {
-                problems.push(format!("{name} is not set: {what}"));
-            }
-            value.unwrap_or_default()
-        };
+        let mut required = |name: &str, what: &str| required(env, name, what, problems).unwrap_or_default();
         let client_id = required("YUBICO_CLIENT_ID", "the client id that Yubico gave out");
         let secret = required("YUBICO_SECRET_KEY", "the secret key that goes with it");
         if !client_id.bytes().all(|byte| byte.is_ascii_digit()) {

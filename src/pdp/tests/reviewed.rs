@@ -1,7 +1,7 @@
 //! The default policies: their own tests, their matrix, and what the binary carries of them.
 
-use super::super::{Context, MATRIX_COMMAND, Mfa, Sources, Verdict, matrix, run_suite, table};
-use super::{Bundle, SourceFile, ask, bundle, of_app, sources, unproved, user};
+use super::super::{Approval, Context, MATRIX_COMMAND, Mfa, Sources, Verdict, matrix, run_suite, table};
+use super::{Bundle, SourceFile, ask, bundle, of_app, ordinary, sources, unproved, user};
 use crate::routes::Resource;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn documented_policies_load() {
         Bundle::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
         shown += 1;
     }
-    assert_eq!(shown, 4);
+    assert_eq!(shown, 5);
 }
 
 /// The case that the guide shows is answered as it says.
@@ -100,4 +100,28 @@ fn the_documented_exemption_loads() {
     let restart = |service| ask(&bundle, &user("ops"), "service:restart", &of_app(Resource::Service, service), &old);
     assert_eq!(restart("shop/web").verdict(), Verdict::Challenge);
     assert_eq!(restart("scratch/web").verdict(), Verdict::Allow);
+}
+
+/// What the guide shows asks people for an approval where it says so, and lets them pass with one.
+#[test]
+fn the_documented_approval_is_asked_of_people() {
+    let guide = include_str!("../../../docs/policies.md");
+    let shown = guide.split("```\n").find(|block| block.starts_with("@id(\"approvals-people.")).unwrap();
+    let mut sources = sources(&[("policies/approvals-people.cedar", shown)]);
+    sources.apps.text = r#"{"apps": [{"name": "scratch", "environment": "test"}]}"#.to_owned();
+    let bundle = Bundle::load(&sources).unwrap();
+    let verdict = |action, app, approval| {
+        let kind = if action == "object:create" { Resource::Object } else { Resource::App };
+        let id = if kind == Resource::Object { format!("{app}/tmp/a.tgz") } else { String::from(app) };
+        let context = Context { approval, ..ordinary() };
+        ask(&bundle, &user("deployer"), action, &of_app(kind, &id), &context).verdict()
+    };
+    let good = Approval { id: "a1".to_owned(), count: 1, age_s: 60, left_s: 600, ..Approval::none() };
+    let drifted = Approval { drift: "object".into(), ..good.clone() };
+    for action in ["object:create", "build:create"] {
+        assert_eq!(verdict(action, "shop", Approval::none()), Verdict::Challenge, "{action}");
+        assert_eq!(verdict(action, "shop", drifted.clone()), Verdict::Challenge, "{action}");
+        assert_eq!(verdict(action, "shop", good.clone()), Verdict::Allow, "{action}");
+        assert_eq!(verdict(action, "scratch", Approval::none()), Verdict::Allow, "{action}");
+    }
 }
