@@ -291,17 +291,17 @@ fn runs(text: &str) -> Vec<(String, Option<String>)> {
 #[test]
 fn finds_every_image() {
     let text = "environment:\n  - A=1\nservices:\n  web:\n    image: a:1\n    port: 3000\n    initContainer:\n      \
-                image: b\n  worker:\n    build: .\n  bare:\n  boxed:\n    sidecars:\n      - name: x\n        image: c\ntimers:\n  \
-                daily:\n    schedule: 1 1 * * *\n    command: test ! -f x\n    service: web\nresources:\n  db:\n    \
-                type: postgres\n    image: d\n";
+                image: b\n  worker:\n    build: .\n  bare:\n  box:\n    sidecars:\n      - name: x\n        image: c\n\
+                timers:\n  daily:\n    schedule: 1 1 * * *\n    command: test ! -f x\n    service: web\n\
+                resources:\n  db:\n    type: postgres\n    image: d\n";
     let mut found = runs(text);
     found.sort();
     let some = |name: &str, image: &str| (name.to_owned(), Some(image.to_owned()));
     let none = |name: &str| (name.to_owned(), None);
     let expected = vec![
         none("bare"),
-        none("boxed"),
-        some("boxed", "c"),
+        none("box"),
+        some("box", "c"),
         some("db", "d"),
         some("web", "a:1"),
         some("web", "b"),
